@@ -1,0 +1,1 @@
+"""Data to model: subspace identification and everything around it."""

@@ -1,0 +1,229 @@
+"""Checks at the public door: every array is checked here once, becomes a record or a plain array.
+
+Every message says the name, what is required, what was found, and where it helps what to do.
+Kernels and inner functions trust their input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Rng = int | np.random.Generator | None
+
+
+def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndarray:
+    """Return a new C-contiguous float64 (or complex128) array of finite numbers.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for messages.
+    value : array_like
+        Anything numeric.
+    allow_nan : bool, default False
+        Accept NaN (missing samples); infinities are always refused.
+
+    Returns
+    -------
+    ndarray
+        A copy: inputs are never modified and never shared.
+    """
+    try:
+        raw = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise TypeError(f"`{name}` must be a numeric array; numpy says: {error}.") from None
+    if raw.dtype.kind not in "biufc":
+        raise TypeError(f"`{name}` must be numeric; got dtype {raw.dtype}.")
+    array = np.array(raw, dtype=complex if raw.dtype.kind == "c" else float, order="C")
+    if not np.isfinite(array).all():
+        if not allow_nan and np.isnan(array).any():
+            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+            raise ValueError(f"`{name}` must be finite; found NaN, first at index {where}.")
+        if np.isinf(array).any():
+            where = tuple(int(i) for i in np.argwhere(np.isinf(array))[0])
+            raise ValueError(f"`{name}` must be finite; found inf, first at index {where}.")
+    return array
+
+
+def as_matrix(
+    name: str, value: ArrayLike, shape: tuple[int | None, ...], *, because: str = ""
+) -> np.ndarray:
+    """Return a finite array of the given shape; ``None`` in `shape` leaves that axis free.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for messages.
+    value : array_like
+        The matrix.
+    shape : tuple of int or None
+        Required shape.
+    because : str, optional
+        Ends the message: what the shape must agree with, such as "to match `A` (4, 4)".
+
+    Returns
+    -------
+    ndarray
+        A checked copy.
+    """
+    array = as_array(name, value)
+    agrees = array.ndim == len(shape) and all(
+        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
+    )
+    if not agrees:
+        wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
+        reason = f" {because}" if because else ""
+        raise ValueError(f"`{name}` must have shape {wanted}{reason}; got {array.shape}.")
+    return array
+
+
+def as_square(name: str, value: ArrayLike) -> np.ndarray:
+    """Return a finite square matrix."""
+    array = as_array(name, value)
+    if array.ndim != 2 or array.shape[0] != array.shape[1]:
+        raise ValueError(f"`{name}` must be a square matrix; got shape {array.shape}.")
+    return array
+
+
+def as_symmetric(name: str, value: ArrayLike, size: int, *, because: str = "") -> np.ndarray:
+    """Return a finite symmetric (Hermitian) matrix, exactly symmetrised.
+
+    Asymmetry above 1e-8 of the largest entry is refused: it is a mistake, not rounding.
+    """
+    array = as_matrix(name, value, (size, size), because=because)
+    gap = np.abs(array - array.conj().T).max(initial=0.0)
+    if gap > 1e-8 * np.abs(array).max(initial=0.0):
+        raise ValueError(
+            f"`{name}` must be symmetric; `{name}` - `{name}`.T has entries of {gap:.3g}."
+        )
+    return (array + array.conj().T) / 2
+
+
+def as_covariance(name: str, value: ArrayLike, size: int, *, because: str = "") -> np.ndarray:
+    """Return a symmetric positive semidefinite matrix (to -1e-10 of its largest eigenvalue)."""
+    array = as_symmetric(name, value, size, because=because)
+    require_semidefinite(name, array)
+    return array
+
+
+def require_semidefinite(name: str, array: np.ndarray) -> None:
+    """Raise if a symmetric matrix has an eigenvalue below -1e-10 times its largest."""
+    if array.size == 0:
+        return
+    eigenvalues = np.linalg.eigvalsh(array)
+    if eigenvalues[0] < -1e-10 * max(eigenvalues[-1], 0.0) or eigenvalues[-1] < 0.0:
+        raise ValueError(
+            f"`{name}` must be positive semidefinite; its smallest eigenvalue is "
+            f"{eigenvalues[0]:.3g} (largest {eigenvalues[-1]:.3g})."
+        )
+
+
+def as_signal(
+    name: str, value: ArrayLike, channels: int | None, *, allow_nan: bool = False
+) -> np.ndarray:
+    """Return a real signal of shape (..., T, channels), time first; 1-D means one channel.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for messages.
+    value : array_like
+        The samples. Leading axes are batch.
+    channels : int or None
+        Required number of channels; None accepts any.
+    allow_nan : bool, default False
+        Accept NaN as "missing".
+
+    Returns
+    -------
+    ndarray
+        A checked copy with at least two axes.
+    """
+    array = as_array(name, value, allow_nan=allow_nan)
+    if np.iscomplexobj(array):
+        raise TypeError(f"`{name}` must be real; got complex samples.")
+    if array.ndim == 0:
+        raise ValueError(f"`{name}` must be a signal with time first; got a single number.")
+    if array.ndim == 1:
+        array = array[:, np.newaxis]
+    if channels is not None and array.shape[-1] != channels:
+        hint = ""
+        if array.ndim == 2 and array.shape[0] == channels:
+            hint = f" Time runs along the first axis: pass `{name}.T` if yours runs along the last."
+        raise ValueError(f"`{name}` must have shape (T, {channels}); got {np.shape(value)}.{hint}")
+    return array
+
+
+def as_integer(name: str, value: Any, *, minimum: int = 0) -> int:
+    """Return a plain int of at least `minimum`; floats, even whole ones, and bools are refused."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"`{name}` must be an integer; got {value!r}.")
+    if value < minimum:
+        raise ValueError(f"`{name}` must be at least {minimum}; got {value}.")
+    return int(value)
+
+
+def as_real(name: str, value: Any, *, above: float = -np.inf, below: float = np.inf) -> float:
+    """Return a finite float strictly between `above` and `below`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"`{name}` must be a real number; got {value!r}.")
+    if not np.isfinite(value) or not above < value < below:
+        bounds = f"above {above:g}" if np.isinf(below) else f"between {above:g} and {below:g}"
+        wanted = "finite" if np.isinf(above) and np.isinf(below) else f"finite and {bounds}"
+        raise ValueError(f"`{name}` must be {wanted}; got {value}.")
+    return float(value)
+
+
+def as_dt(value: Any) -> float:
+    """Return the sample time: positive for discrete time, 0.0 for continuous time."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(
+            f"`dt` must be a number: the sample time, or 0.0 for continuous time; got {value!r}."
+        )
+    if not np.isfinite(value) or value < 0:
+        raise ValueError(f"`dt` must be finite and non-negative; got {value}.")
+    return float(value)
+
+
+def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """Return `value` if it is one of the named choices."""
+    if value not in choices:
+        options = ", ".join(repr(c) for c in choices)
+        raise ValueError(f"`{name}` must be one of {options}; got {value!r}.")
+    return value
+
+
+def as_instance(name: str, value: Any, classes: tuple[type, ...]) -> Any:
+    """Return `value` if it is an instance of one of the record classes."""
+    if not isinstance(value, classes):
+        wanted = " or ".join(c.__name__ for c in classes)
+        raise TypeError(f"`{name}` must be a {wanted}; got {type(value).__name__}.")
+    return value
+
+
+def as_generator(rng: Rng) -> np.random.Generator:
+    """Return a NumPy Generator from a seed, a Generator (used as it is) or None (fresh entropy)."""
+    if rng is None or isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng)
+    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, (int, np.integer)):
+        raise TypeError(
+            f"`rng` must be an int, a numpy Generator or None; got {type(rng).__name__}."
+        )
+    return np.random.default_rng(int(rng))
+
+
+def require_discrete(model: Any, task: str) -> None:
+    """Raise if a record is in continuous time, saying how to sample it."""
+    if model.dt == 0.0:
+        raise ValueError(
+            f"{task} needs a discrete-time model; this {type(model).__name__} has dt = 0 "
+            "(continuous time). Call discretize(model, dt) first."
+        )

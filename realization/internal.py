@@ -1,0 +1,49 @@
+"""The door for sibling packages: private pieces that identification and others may import.
+
+Not public interface; it may change with any commit.
+"""
+
+from ._linalg import covariance_factor, rank_tolerance, stability_margin, symmetrize
+from ._validation import (
+    Rng,
+    as_array,
+    as_choice,
+    as_covariance,
+    as_dt,
+    as_generator,
+    as_instance,
+    as_integer,
+    as_matrix,
+    as_real,
+    as_signal,
+    as_square,
+    require_discrete,
+)
+from .lyapunov import initial_moments, solve_lyapunov
+from .models import AnyLinear, StateSpaceRecord
+from .riccati import solve_filter_riccati
+
+__all__ = [
+    "AnyLinear",
+    "Rng",
+    "StateSpaceRecord",
+    "as_array",
+    "as_choice",
+    "as_covariance",
+    "as_dt",
+    "as_generator",
+    "as_instance",
+    "as_integer",
+    "as_matrix",
+    "as_real",
+    "as_signal",
+    "as_square",
+    "covariance_factor",
+    "initial_moments",
+    "rank_tolerance",
+    "require_discrete",
+    "solve_filter_riccati",
+    "solve_lyapunov",
+    "stability_margin",
+    "symmetrize",
+]

@@ -1,0 +1,1 @@
+"""Numba-compiled scans: the recurrences that the whole toolkit runs on."""
