@@ -1,5 +1,6 @@
 """What a state-space model is, what it does, and stochastic realization theory."""
 
+from .bilinear import BilinearSSM
 from .exceptions import (
     AccuracyError,
     NotEmbeddable,
@@ -11,6 +12,7 @@ from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 
 __all__ = [
     "AccuracyError",
+    "BilinearSSM",
     "CovarianceModel",
     "GaussianSSM",
     "InnovationSSM",
