@@ -22,7 +22,7 @@ extensions = [
     "sphinxcontrib.bibtex",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py", "**/GALLERY_HEADER.rst"]
+exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 nitpicky = False  # docstrings name types in words, `(n, n) array_like`, which are no references
 
@@ -48,9 +48,6 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "min_reported_time": 5,
     "remove_config_comments": True,
-    "plot_gallery": "True",
-    "abort_on_example_error": False,
-    "only_warn_on_example_error": False,
 }
 
 html_theme = "furo"

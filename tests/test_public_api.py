@@ -1,0 +1,87 @@
+"""The API pages and the packages agree, and everything public explains itself."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("realization", "identification", "canonical_forms", "diffusion")
+NEEDS_EXTRA = {"canonical_forms.bmojo": "torch", "identification.distributed": "dask"}
+
+
+def documented_names():
+    """Return {module: [names]} from the autosummary lists of docs/api."""
+    names = {}
+    for page in sorted((ROOT / "docs" / "api").glob("*.md")):
+        module, inside = None, False
+        for line in page.read_text().splitlines():
+            if match := re.match(r"\.\. (?:current)?module:: ([\w.]+)", line):
+                module = match[1]
+                names.setdefault(module, [])
+            elif line.startswith(".. autosummary::"):
+                inside = True
+            elif line.startswith("```"):
+                inside = False
+            elif inside and (match := re.fullmatch(r"   ([A-Za-z]\w*)", line)):
+                names[module].append(match[1])
+    return names
+
+
+DOCUMENTED = documented_names()
+
+
+def load(module):
+    """Import a module of the toolkit, or skip when its extra is not installed."""
+    if module in NEEDS_EXTRA:
+        pytest.importorskip(NEEDS_EXTRA[module])
+    return importlib.import_module(module)
+
+
+def public_names(module):
+    """Return the public names of a module: its ``__all__``, nothing when it has none yet."""
+    return list(getattr(load(module), "__all__", []))
+
+
+@pytest.mark.parametrize("module", sorted({*PACKAGES, *DOCUMENTED}))
+def test_api_page_lists_exactly_the_public_names(module):
+    listed = DOCUMENTED.get(module, [])
+    assert sorted(listed) == sorted(set(listed)), "a name is listed twice"
+    assert set(listed) == set(public_names(module))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_subpackages_have_a_page(package):
+    missing = [
+        name
+        for path in sorted((ROOT / package).glob("*/__init__.py"))
+        if not path.parent.name.startswith("_")
+        and (name := f"{package}.{path.parent.name}") not in DOCUMENTED
+        and "__all__" in path.read_text()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in DOCUMENTED.items() for name in names]
+)
+def test_everything_public_has_a_docstring(module, name):
+    value = getattr(load(module), name)
+    assert not inspect.ismodule(value), "a public name is a class, a function or a value"
+    assert inspect.getdoc(value)
+    if inspect.isclass(value):
+        undocumented = [
+            member
+            for member, raw in vars(value).items()
+            if not member.startswith("_")
+            and (inspect.isfunction(raw) or isinstance(raw, property | classmethod | staticmethod))
+            and not inspect.getdoc(raw)
+        ]
+        assert undocumented == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_name_in_all_exists(package):
+    assert [name for name in public_names(package) if not hasattr(load(package), name)] == []
