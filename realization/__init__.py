@@ -8,17 +8,39 @@ from .exceptions import (
     NumericalWarning,
     UnstableModelError,
 )
+from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
+from .simulation import Forecast, Simulation, forecast, predict, simulate
+from .response import frequency_response, poles
 
 __all__ = [
     "AccuracyError",
     "BilinearSSM",
     "CovarianceModel",
+    "Forecast",
     "GaussianSSM",
     "InnovationSSM",
     "LinearSSM",
     "NotEmbeddable",
     "NotPositiveRealError",
     "NumericalWarning",
+    "Simulation",
     "UnstableModelError",
+    "autocovariance",
+    "forecast",
+    "frequency_response",
+    "markov_parameters",
+    "poles",
+    "predict",
+    "simulate",
+    "spectral_density",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the subpackage `scan`, which loads numba, when it is first read."""
+    if name == "scan":
+        import importlib
+
+        return importlib.import_module(".scan", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

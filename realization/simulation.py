@@ -1,0 +1,458 @@
+r"""What a model does: simulate it, predict its output, forecast beyond the data.
+
+::
+
+    simulate    y from u alone (and, with noise=True, from noise drawn from the model's own law)
+    predict     y_hat(t) from y up to t - horizon and u up to t
+    forecast    y beyond the last sample, with the covariance of the error
+
+Noise is one more input. With :math:`\Sigma = F F^\top` the covariance of the joint noise,
+:math:`F = [F_w; F_v]`, a model driven by unit white noise :math:`\varepsilon` is the linear system
+with inputs :math:`(u, \varepsilon)`, input matrix :math:`[B, F_w]` and feedthrough
+:math:`[D, F_v]`. For an innovations model :math:`F_w = K R_e^{1/2}, F_v = R_e^{1/2}`.
+The predictor of an innovations model is the linear system with inputs :math:`(u, y)`,
+:math:`x_{t+1} = (A - KC) x_t + (B - KD) u_t + K y_t`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._linalg import covariance_factor, stability_margin, symmetrize
+from ._validation import (
+    Rng,
+    as_array,
+    as_generator,
+    as_instance,
+    as_integer,
+    as_signal,
+    require_discrete,
+)
+from .exceptions import UnstableModelError
+from .lyapunov import initial_moments
+from .models import AnyLinear, GaussianSSM, InnovationSSM, LinearSSM
+
+__all__ = ["Forecast", "Simulation", "forecast", "predict", "simulate"]
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """A simulated path.
+
+    Parameters
+    ----------
+    y : (..., T, p) ndarray
+        Outputs.
+    states : callable
+        Returns the states; called once, when `x` is first read.
+    """
+
+    y: np.ndarray
+    states: Callable[[], np.ndarray]
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        """States (..., T + 1, n), the initial state first; computed when it is first read."""
+        return self.states()
+
+    def __repr__(self) -> str:
+        return f"Simulation(y{list(self.y.shape)})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecast:
+    """Outputs beyond the data.
+
+    Parameters
+    ----------
+    mean : (..., steps, p) ndarray
+        Expected outputs given all the data.
+    covariance : (..., steps, p, p) ndarray
+        Covariance of the error of each step, measurement noise included.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def simulate(
+    model: AnyLinear,
+    u: ArrayLike | None = None,
+    *,
+    steps: int | None = None,
+    x0: ArrayLike | None = None,
+    noise: bool = False,
+    rng: Rng = None,
+) -> Simulation:
+    r"""Simulate a model from its initial state.
+
+    :math:`x_{t+1} = A x_t + B u_t + w_t,\; y_t = C x_t + D u_t + v_t`, with :math:`w = v = 0`
+    unless ``noise=True``.
+
+    Parameters
+    ----------
+    model : LinearSSM, GaussianSSM or InnovationSSM
+        A discrete-time model.
+    u : (..., T, m) array_like, optional
+        Inputs; needed if the model has any. Leading axes are batch; 1-D is one channel.
+    steps : int, optional
+        Number of samples T; needed if and only if `u` is not given.
+    x0 : (..., n) array_like, optional
+        Initial state, its leading axes broadcast against those of `u`. Default: the model's (zero
+        for a LinearSSM, `x0` for an InnovationSSM, `m0` for a GaussianSSM, or with noise a draw
+        from :math:`N(m_0, P_0)`).
+    noise : bool, default False
+        Draw the noise from the model's law: each batch element has its own.
+    rng : int, Generator or None, optional
+        Source of randomness, used with ``noise=True`` only.
+
+    Returns
+    -------
+    Simulation
+        `y` (..., T, p), and `x` (..., T + 1, n), which is computed when it is read.
+
+    Raises
+    ------
+    ValueError
+        If the model has inputs and `u` is missing, if shapes disagree, if neither or both of `u`
+        and `steps` are given, if the model is in continuous time, or if noise is asked of a
+        LinearSSM, which has none.
+    UnstableModelError
+        If the path overflows.
+
+    Notes
+    -----
+    Costs O(p m L + n (m + p) + n^2 / L) a sample in matrix products over blocks of L samples (see
+    ``realization.scan``). The error is that of one matrix product, relative to the largest state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from realization import LinearSSM, simulate
+    >>> model = LinearSSM([[0.5]], [[1.0]], [[2.0]])
+    >>> path = simulate(model, [1.0, 0.0, 0.0])
+    >>> path.y[:, 0]
+    array([0., 2., 1.])
+    >>> bool(np.allclose(path.x[1:], path.x[:-1] * 0.5 + [[1.0], [0.0], [0.0]]))
+    True
+    """
+    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
+    require_discrete(model, "simulate")
+    u = _checked_input(model, u, steps)
+    x0, given = _checked_start(model, x0), x0 is not None
+    B, D = model.B, model.D
+    if noise:
+        Fw, Fv = _noise_factor(model)
+        generator = as_generator(rng)
+        batch = np.broadcast_shapes(u.shape[:-2], x0.shape[:-1])
+        if isinstance(model, GaussianSSM) and not given:
+            factor = covariance_factor(initial_moments(model)[1])
+            x0 = x0 + generator.standard_normal((*batch, factor.shape[1])) @ factor.T
+        white = generator.standard_normal((*batch, u.shape[-2], Fw.shape[1]))
+        u = _join(u, white)
+        B, D = np.hstack([B, Fw]), np.hstack([D, Fv])
+    y = _response(model, model.A, B, model.C, D, u, x0)
+    return Simulation(y, partial(_states, model.A, B, u, x0))
+
+
+def predict(
+    model: AnyLinear,
+    y: ArrayLike,
+    u: ArrayLike | None = None,
+    *,
+    horizon: float = 1,
+    x0: ArrayLike | None = None,
+) -> np.ndarray:
+    r"""Predict the output `horizon` steps ahead.
+
+    Row t is :math:`E[y_t \mid y_0, \dots, y_{t-h};\, u_0, \dots, u_t]`: the first `horizon` rows
+    use no output at all, only the initial state.
+
+    Parameters
+    ----------
+    model : LinearSSM, GaussianSSM or InnovationSSM
+        A discrete-time model. A LinearSSM has no noise, so outputs teach it nothing about its
+        state: its prediction is the simulated output, whatever the horizon.
+    y : (..., T, p) array_like
+        Outputs; NaN marks a missing entry.
+    u : (..., T, m) array_like, optional
+        Inputs; needed if the model has any.
+    horizon : int or numpy.inf, default 1
+        Steps ahead; ``numpy.inf`` is simulation.
+    x0 : (..., n) array_like, optional
+        Initial state (for a GaussianSSM the mean of the initial state). Default: the model's.
+
+    Returns
+    -------
+    (..., T, p) ndarray
+        Predicted outputs.
+
+    Raises
+    ------
+    ValueError
+        If the model has inputs and `u` is missing, if shapes disagree, if `horizon` is not a
+        positive integer or inf, or if the model is in continuous time.
+    UnstableModelError
+        If the prediction overflows.
+
+    Notes
+    -----
+    An InnovationSSM with complete data is its own predictor, in blocks of matrix products. A
+    GaussianSSM, and any model with missing data, goes through the exact time-varying Kalman
+    filter, whose covariance is held once it has converged to rounding. A longer horizon costs
+    O(n^2 log h) a sample more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from realization import InnovationSSM, predict
+    >>> model = InnovationSSM([[0.9]], [[1.0]], [[0.5]], [[1.0]])
+    >>> y = np.array([1.0, 0.0, 2.0])
+    >>> y_hat = predict(model, y)
+    >>> bool(np.allclose(y_hat[:, 0], [0.0, 0.5, 0.2]))
+    True
+    """
+    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
+    require_discrete(model, "predict")
+    if not (isinstance(horizon, float) and np.isposinf(horizon)):
+        horizon = as_integer("horizon", horizon, minimum=1)
+    y = as_signal("y", y, model.n_outputs, allow_nan=True)
+    u = _matching_input(model, y, u)
+    start = _checked_start(model, x0)
+    T = y.shape[-2]
+    if isinstance(model, LinearSSM) or horizon > T:
+        batch = np.broadcast_shapes(y.shape[:-2], u.shape[:-2], start.shape[:-1])
+        start = np.broadcast_to(start, (*batch, model.n_states))
+        return _response(model, model.A, model.B, model.C, model.D, u, start)
+    if isinstance(model, InnovationSSM) and not np.isnan(y).any():
+        A, B = model.A - model.K @ model.C, np.hstack([model.B - model.K @ model.D, model.K])
+        if horizon == 1:
+            D = np.hstack([model.D, np.zeros((model.n_outputs, model.n_outputs))])
+            return _response(model, A, B, model.C, D, _join(u, y), start)
+        x = _states(A, B, _join(u, y), start)[..., :-1, :]
+    else:
+        from .kalman import predicted_states
+
+        x = predicted_states(model, y, u, start)[..., :-1, :]
+    x = _advance(model, x, u, start, int(horizon) - 1)
+    return _require_finite(model, x @ model.C.T + u @ model.D.T)
+
+
+def forecast(
+    model: AnyLinear,
+    y: ArrayLike,
+    u: ArrayLike | None = None,
+    *,
+    u_future: ArrayLike | None = None,
+    steps: int,
+) -> Forecast:
+    r"""Forecast the outputs that follow a record, with the covariance of the error.
+
+    :math:`E[y_{T+k} \mid y_0, \dots, y_{T-1}]` and
+    :math:`\operatorname{cov}[y_{T+k} \mid y_0, \dots, y_{T-1}] = C P_{T+k} C^\top + R`,
+    where :math:`P_{t+1} = A P_t A^\top + Q` starts from the filter's error covariance.
+
+    Parameters
+    ----------
+    model : LinearSSM, GaussianSSM or InnovationSSM
+        A discrete-time model. For a LinearSSM, which has no noise, the forecast continues the
+        simulation from a zero state and the covariance is zero.
+    y : (..., T, p) array_like
+        Outputs so far; NaN marks a missing entry.
+    u : (..., T, m) array_like, optional
+        Inputs so far; needed if the model has any.
+    u_future : (..., steps, m) array_like, optional
+        Inputs to come; needed if the model has any.
+    steps : int
+        How many samples to forecast.
+
+    Returns
+    -------
+    Forecast
+        `mean` (..., steps, p) and `covariance` (..., steps, p, p).
+
+    Raises
+    ------
+    ValueError
+        If the model has inputs and `u` or `u_future` is missing, if shapes disagree, or if the
+        model is in continuous time.
+    UnstableModelError
+        If the forecast overflows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from realization import InnovationSSM, forecast
+    >>> model = InnovationSSM([[0.5]], [[1.0]], [[1.0]], [[2.0]])
+    >>> ahead = forecast(model, [0.0, 1.0], steps=2)
+    >>> ahead.mean[:, 0]
+    array([0.75 , 0.375])
+    >>> bool(np.allclose(ahead.covariance[:, 0, 0], [2.0, 4.0]))
+    True
+    """
+    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
+    require_discrete(model, "forecast")
+    steps = as_integer("steps", steps, minimum=0)
+    y = as_signal("y", y, model.n_outputs, allow_nan=True)
+    u = _matching_input(model, y, u)
+    if u_future is None and model.n_inputs:
+        raise ValueError(
+            f"`u_future` must be given: the model has inputs; pass their next {steps} samples, "
+            f"shape ({steps}, {model.n_inputs})."
+        )
+    u_future = _checked_input(model, u_future, None if model.n_inputs else steps, name="u_future")
+    if u_future.shape[-2] != steps:
+        raise ValueError(
+            f"`u_future` must have `steps` = {steps} samples; got {u_future.shape[-2]}."
+        )
+    start = _checked_start(model, None)
+    if isinstance(model, LinearSSM):
+        x, P = _states(model.A, model.B, u, start)[..., -1, :], np.zeros(model.A.shape)
+        Q, R = np.zeros(model.A.shape), np.zeros((model.n_outputs, model.n_outputs))
+    else:
+        from .kalman import final_moments, noise_covariance
+
+        Q, _, R = noise_covariance(model)
+        x, P = final_moments(model, y, u, start)
+    mean = _response(model, model.A, model.B, model.C, model.D, u_future, x)
+    P = np.broadcast_to(P, (*mean.shape[:-2], *P.shape[-2:]))
+    covariance = np.empty((*mean.shape, model.n_outputs))
+    for k in range(steps):
+        covariance[..., k, :, :] = symmetrize(model.C @ P @ model.C.T + R)
+        P = symmetrize(model.A @ P @ model.A.T + Q)
+    return Forecast(mean, _require_finite(model, covariance))
+
+
+def _checked_input(
+    model: AnyLinear, u: ArrayLike | None, steps: int | None, *, name: str = "u"
+) -> np.ndarray:
+    """Return the inputs (..., T, m); a model without inputs gets T = `steps` empty samples."""
+    m = model.n_inputs
+    if u is None:
+        if m:
+            raise ValueError(
+                f"`{name}` must be given: the model has {m} input{'s' * (m > 1)}; for a free "
+                f"response pass numpy.zeros((T, {m}))."
+            )
+        if steps is None:
+            raise ValueError(
+                f"`steps` must be given when `{name}` is not: it says how many samples to make."
+            )
+        return np.zeros((as_integer("steps", steps), 0))
+    u = as_signal(name, u, m)
+    if steps is not None and u.shape[-2] != as_integer("steps", steps):
+        raise ValueError(
+            f"`steps` must agree with `{name}`, which has {u.shape[-2]} samples; got {steps}. "
+            f"Leave `steps` out."
+        )
+    return u
+
+
+def _matching_input(model: AnyLinear, y: np.ndarray, u: ArrayLike | None) -> np.ndarray:
+    """Return the inputs (..., T, m) that belong to the outputs y (..., T, p)."""
+    T = y.shape[-2]
+    u = _checked_input(model, u, T if u is None else None)
+    if u.shape[-2] != T:
+        raise ValueError(f"`u` must have as many samples as `y`, {T}; got {u.shape[-2]}.")
+    return u
+
+
+def _checked_start(model: AnyLinear, x0: ArrayLike | None) -> np.ndarray:
+    """Return the initial state (..., n): the caller's, or the model's own."""
+    n = model.n_states
+    if x0 is None:
+        if isinstance(model, GaussianSSM):
+            return model.m0
+        return model.x0 if isinstance(model, InnovationSSM) else np.zeros(n)
+    x0 = as_array("x0", x0)
+    if x0.ndim == 0 or x0.shape[-1] != n:
+        raise ValueError(f"`x0` must have shape ({n},) to match the model's order; got {x0.shape}.")
+    return x0
+
+
+def _noise_factor(model: AnyLinear) -> tuple[np.ndarray, np.ndarray]:
+    """Return Fw (n, r) and Fv (p, r) with [Fw; Fv][Fw; Fv]' the covariance of the noise."""
+    if isinstance(model, InnovationSSM):
+        root = covariance_factor(model.Re)
+        return model.K @ root, root
+    if isinstance(model, GaussianSSM):
+        joint = np.block([[model.Q, model.S], [model.S.conj().T, model.R]])
+        factor = covariance_factor(joint)
+        return factor[: model.n_states], factor[model.n_states :]
+    raise ValueError(
+        "`noise` must be False for a LinearSSM: it has no noise model. Make it a GaussianSSM or "
+        "an InnovationSSM first."
+    )
+
+
+def _join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Concatenate the channels of two signals after broadcasting their leading axes."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    parts = [np.broadcast_to(part, (*batch, *part.shape[-2:])) for part in (a, b)]
+    return np.concatenate(parts, axis=-1)
+
+
+def _response(
+    model: AnyLinear,
+    A: np.ndarray,
+    B: np.ndarray,
+    C: np.ndarray,
+    D: np.ndarray,
+    u: np.ndarray,
+    x0: np.ndarray,
+) -> np.ndarray:
+    """Return the finite outputs of a linear system."""
+    from .scan.linear import linear_response
+
+    return _require_finite(model, linear_response(A, B, C, D, u, x0)[0])
+
+
+def _states(A: np.ndarray, B: np.ndarray, u: np.ndarray, x0: np.ndarray) -> np.ndarray:
+    """Return the states (..., T + 1, n) of x+ = A x + B u."""
+    from .scan.linear import linear_scan
+
+    return linear_scan(A, u @ B.T, x0)
+
+
+def _advance(
+    model: AnyLinear, x: np.ndarray, u: np.ndarray, start: np.ndarray, times: int
+) -> np.ndarray:
+    """Apply x(t) <- A x(t - 1) + B u(t - 1), with x(0) <- start, `times` times by doubling.
+
+    One application turns the state predicted from y up to t - h into that from t - h - 1. Each is
+    affine, x -> (A shift) x + g, so its powers of two are found by squaring.
+    """
+    batch = np.broadcast_shapes(x.shape[:-2], u.shape[:-2], start.shape[:-1])
+    g = np.empty((*batch, *x.shape[-2:]))
+    g[..., :1, :] = start[..., np.newaxis, :]
+    g[..., 1:, :] = (u @ model.B.T)[..., :-1, :]
+    power, shift = model.A, 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        while times:
+            if times % 2:
+                moved = g.copy()
+                moved[..., shift:, :] += x[..., :-shift, :] @ power.T
+                x = moved
+            doubled = g.copy()
+            doubled[..., shift:, :] += g[..., :-shift, :] @ power.T
+            g, power, shift, times = doubled, power @ power, 2 * shift, times // 2
+    return x
+
+
+def _require_finite(model: AnyLinear, values: np.ndarray) -> np.ndarray:
+    """Return `values` (..., T, p) if they are finite, else say where the model overflowed."""
+    if np.isfinite(values).all():
+        return values
+    axes = tuple(i for i in range(values.ndim) if i != values.ndim - 2)
+    first = int(np.argmin(np.isfinite(values).all(axis=axes)))
+    margin = stability_margin(model.A, model.dt)
+    raise UnstableModelError(
+        f"The output overflows at sample {first}: the model's stability margin is {margin:.3g} "
+        "(1 - max |pole|). Simulate fewer samples, or stabilise the model.",
+        stability_margin=margin,
+    )
