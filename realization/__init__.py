@@ -1,6 +1,8 @@
 """What a state-space model is, what it does, and stochastic realization theory."""
 
 from .bilinear import BilinearSSM
+from .conversion import innovation_form, to_covariance, to_gaussian
+from .covariance import minimal_covariance
 from .exceptions import (
     AccuracyError,
     NotEmbeddable,
@@ -29,11 +31,16 @@ __all__ = [
     "autocovariance",
     "forecast",
     "frequency_response",
+    "innovation_form",
+    "kyp_matrix",
     "markov_parameters",
+    "minimal_covariance",
     "poles",
     "predict",
     "simulate",
     "spectral_density",
+    "to_covariance",
+    "to_gaussian",
 ]
 
 
