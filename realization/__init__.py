@@ -12,8 +12,8 @@ from .exceptions import (
 )
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
-from .simulation import Forecast, Simulation, forecast, predict, simulate
 from .response import frequency_response, poles
+from .simulation import Forecast, Simulation, forecast, predict, simulate
 
 __all__ = [
     "AccuracyError",

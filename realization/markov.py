@@ -1,0 +1,279 @@
+r"""What a model says about its outputs: impulse response, covariances, spectrum.
+
+::
+
+    markov_parameters   h_0 = D, h_k = C A^(k-1) B
+    autocovariance      Lambda_k = E[y_(t+k) y_t'] = C A^(k-1) N, k >= 1
+    spectral_density    Phi(z) = sum of Lambda_k z^-k
+
+These do not depend on the choice of state: every change of coordinates preserves them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._linalg import covariance_factor, stability_margin, symmetrize
+from ._validation import as_instance, as_integer, require_discrete
+from .exceptions import UnstableModelError
+from .lyapunov import solve_lyapunov
+from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
+from .response import frequency_points, transfer_values
+
+__all__ = [
+    "autocovariance",
+    "covariance_data",
+    "impulse_coefficients",
+    "markov_parameters",
+    "noise_covariances",
+    "spectral_density",
+]
+
+Stochastic = GaussianSSM | InnovationSSM | CovarianceModel
+
+
+def markov_parameters(model: LinearSSM | GaussianSSM | InnovationSSM, count: int) -> np.ndarray:
+    r"""Compute the Markov parameters from inputs to outputs.
+
+    .. math:: h_0 = D, \qquad h_k = C A^{k-1} B, \quad k \ge 1.
+
+    In discrete time these are the impulse response; in continuous time `D` and the derivatives of
+    the impulse response at zero.
+
+    Parameters
+    ----------
+    model : LinearSSM, GaussianSSM or InnovationSSM
+        Any model with a state; its noise plays no part.
+    count : int
+        Number of Markov parameters, at least 1.
+
+    Returns
+    -------
+    (count, p, m) ndarray
+        D first.
+
+    Raises
+    ------
+    TypeError
+        If `model` is no model with inputs, or `count` is not an integer.
+    ValueError
+        If `count` is below 1, or the parameters of an unstable model grow past the largest float.
+
+    See Also
+    --------
+    ho_kalman : The way back: a model from its Markov parameters.
+
+    Notes
+    -----
+    About :math:`\sqrt{\text{count}}` products with `A`, then one matrix product:
+    :math:`O(p\,m\,n\,\text{count})` operations. The Markov parameters from the noise of an
+    innovations model are those of ``LinearSSM(A, K, C, numpy.eye(p))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import realization
+    >>> model = realization.LinearSSM([[0.5]], [[1.0]], [[2.0]], [[3.0]])
+    >>> h = realization.markov_parameters(model, 4)
+    >>> bool(np.allclose(h[:, 0, 0], [3.0, 2.0, 1.0, 0.5]))
+    True
+    """
+    model = as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
+    count = as_integer("count", count, minimum=1)
+    tail = impulse_coefficients(model.C, model.A, model.B, count - 1)
+    if not np.isfinite(tail).all():
+        last = int(np.argmin(np.isfinite(tail).all(axis=(1, 2))))
+        margin = stability_margin(model.A, 1.0)
+        raise ValueError(
+            f"`count` is too large for this unstable model: the Markov parameters overflow near "
+            f"number {last + 1} (largest |eigenvalue| of A {1 - margin:.6g}). Ask for fewer."
+        )
+    return np.concatenate([model.D[np.newaxis], tail])
+
+
+def autocovariance(model: Stochastic, lags: int) -> np.ndarray:
+    r"""Compute the autocovariance of the stationary output.
+
+    .. math::
+
+        \Lambda_k = E[y_{t+k} y_t^\top] = C A^{k-1} N, \quad k \ge 1,
+        \qquad \Lambda_{-k} = \Lambda_k^\top,
+
+    where :math:`N = A P C^\top + S`, :math:`\Lambda_0 = C P C^\top + R` and
+    :math:`P = A P A^\top + Q`. Inputs play no part: it is the covariance of the noise response.
+
+    Parameters
+    ----------
+    model : GaussianSSM, InnovationSSM or CovarianceModel
+        Stable, in discrete time.
+    lags : int
+        Largest lag, at least 0.
+
+    Returns
+    -------
+    (lags + 1, p, p) ndarray
+        :math:`\Lambda_0` first; squared units of `y`.
+
+    Raises
+    ------
+    TypeError
+        If `model` is not stochastic, or `lags` is not an integer.
+    ValueError
+        If `lags` is negative, or the model is in continuous time, where lags are not counted in
+        samples: ``discretize(model, dt)`` first. (For :math:`\tau > 0` the continuous-time
+        covariance is :math:`C e^{A\tau} N`.)
+    UnstableModelError
+        If `A` is not stable.
+
+    Notes
+    -----
+    One Lyapunov equation, :math:`O(n^3)`, then as for :func:`markov_parameters`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import realization
+    >>> model = realization.InnovationSSM([[0.5]], [[1.0]], [[1.0]], [[1.0]])
+    >>> covariances = realization.autocovariance(model, 2)
+    >>> variance = 1 / (1 - 0.5**2)  # of the state
+    >>> bool(np.allclose(covariances.ravel(), [variance + 1, 0.5 * variance + 1,
+    ...                                        0.5 * (0.5 * variance + 1)]))
+    True
+    """
+    model = as_instance("model", model, (GaussianSSM, InnovationSSM, CovarianceModel))
+    require_discrete(model, "autocovariance")
+    lags = as_integer("lags", lags)
+    N, Lambda0 = covariance_data(model)
+    return np.concatenate([Lambda0[np.newaxis], impulse_coefficients(model.C, model.A, N, lags)])
+
+
+def spectral_density(model: Stochastic, omega: ArrayLike) -> np.ndarray:
+    r"""Compute the spectral density of the stationary output.
+
+    .. math::
+
+        \Phi(z) = \sum_{k=-\infty}^{\infty} \Lambda_k z^{-k}, \qquad z = e^{i\omega\,dt}
+        \quad (dt > 0), \qquad
+        \Phi(i\omega) = \int \Lambda(\tau) e^{-i\omega\tau} d\tau \quad (dt = 0).
+
+    Parameters
+    ----------
+    model : GaussianSSM, InnovationSSM or CovarianceModel
+        A stable model; inputs play no part.
+    omega : array_like
+        Angular frequencies in radians per unit of `dt` (rad/s), of any shape.
+
+    Returns
+    -------
+    (..., p, p) ndarray
+        Complex Hermitian; the leading axes are those of `omega`. Positive semidefinite for the
+        models with a state; for a CovarianceModel only if its covariances are those of a process.
+
+    Raises
+    ------
+    TypeError
+        If `model` is not stochastic or `omega` is complex.
+    UnstableModelError
+        If `A` is not stable.
+
+    Notes
+    -----
+    Two-sided, and per sample in discrete time: white noise of covariance R has
+    :math:`\Phi = R`, and :math:`\Lambda_0 = \frac{dt}{2\pi}\int_{-\pi/dt}^{\pi/dt}\Phi\,d\omega`.
+    Multiply by `dt` for a density per Hz. The models with a state are evaluated as
+    :math:`W W^*` with W the transfer function from the noise, a CovarianceModel as
+    :math:`\Phi_+ + \Phi_+^*` with
+    :math:`\Phi_+ = \tfrac12 \Lambda_0 + C (zI - A)^{-1} N`. The cost is that of
+    :func:`frequency_response`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import realization
+    >>> model = realization.InnovationSSM([[0.5]], [[1.0]], [[1.0]], [[2.0]])
+    >>> omega = np.linspace(-np.pi, np.pi, 400, endpoint=False)
+    >>> density = realization.spectral_density(model, omega)
+    >>> variance = realization.autocovariance(model, 0)[0]
+    >>> bool(np.allclose(density.mean(axis=0), variance))
+    True
+    """
+    model = as_instance("model", model, (GaussianSSM, InnovationSSM, CovarianceModel))
+    points = frequency_points(omega, model.dt)
+    if (margin := stability_margin(model.A, model.dt)) <= 0:
+        raise UnstableModelError(
+            "The spectral density exists for a stable model only; the stability margin of `A` is "
+            f"{margin:.3g}.",
+            stability_margin=margin,
+        )
+    p = model.n_outputs
+    if isinstance(model, CovarianceModel):
+        half = transfer_values(model.A, model.N, model.C, model.Lambda0 / 2, points.ravel())
+        density = half + np.swapaxes(half.conj(), 1, 2)
+    else:
+        Q, S, R = noise_covariances(model)
+        F = covariance_factor(np.block([[Q, S], [S.conj().T, R]]))
+        n = model.n_states
+        W = transfer_values(model.A, F[:n], model.C, F[n:], points.ravel())
+        density = symmetrize(W @ np.swapaxes(W.conj(), 1, 2))
+    return density.reshape((*points.shape, p, p))
+
+
+def noise_covariances(
+    model: GaussianSSM | InnovationSSM,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return Q (n, n), S (n, p), R (p, p) of the state and output noise of a model."""
+    if isinstance(model, GaussianSSM):
+        return model.Q, model.S, model.R
+    S = model.K @ model.Re
+    return symmetrize(S @ model.K.conj().T), S, model.Re
+
+
+def covariance_data(model: Stochastic) -> tuple[np.ndarray, np.ndarray]:
+    r"""Return N (n, p) and Lambda_0 (p, p) of the stationary output.
+
+    Discrete time: :math:`N = A P C' + S, \Lambda_0 = C P C' + R`. Continuous time:
+    :math:`N = P C' + S, \Lambda_0 = R`, the white part.
+    """
+    if isinstance(model, CovarianceModel):
+        return model.N, model.Lambda0
+    Q, S, R = noise_covariances(model)
+    P = solve_lyapunov(model.A, Q, dt=model.dt)
+    cross = P @ model.C.conj().T
+    if model.dt == 0.0:
+        return cross + S, R
+    return model.A @ cross + S, symmetrize(model.C @ cross + R)
+
+
+def impulse_coefficients(C: np.ndarray, A: np.ndarray, B: np.ndarray, count: int) -> np.ndarray:
+    """Return C A^k B for k = 0..count-1 as (count, p, m); may overflow to inf or NaN.
+
+    With a step s near the root of count, k = i + s j: the rows C A^i times the columns A^(s j) B
+    in one matrix product.
+    """
+    p, m = C.shape[0], B.shape[1]
+    if count == 0:
+        return np.zeros((0, p, m))
+    step = 1 << ((count - 1).bit_length() // 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows, leap = _power_blocks(C, A, step)
+        columns, _ = _power_blocks(B.T, leap.T, -(-count // step))
+        product = rows.reshape(step * p, -1) @ columns.reshape(-1, A.shape[0]).T
+    return (
+        product.reshape(step, p, -1, m)
+        .transpose(2, 0, 1, 3)
+        .reshape(columns.shape[0] * step, p, m)[:count]
+    )
+
+
+def _power_blocks(X: np.ndarray, A: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return X A^k for k = 0..count-1 as (count, r, n), and A^count if count is a power of 2."""
+    rows, n = X.shape
+    blocks = np.empty((count, rows, n), dtype=np.result_type(X, A))
+    blocks[0] = X
+    power, done = A, 1
+    while done < count:
+        take = min(done, count - done)
+        blocks[done : done + take] = (blocks[:take].reshape(-1, n) @ power).reshape(take, rows, n)
+        power, done = power @ power, 2 * done
+    return blocks, power
