@@ -18,7 +18,7 @@ from ._linalg import covariance_factor, stability_margin, symmetrize
 from ._validation import as_instance, as_integer, require_discrete
 from .exceptions import UnstableModelError
 from .lyapunov import solve_lyapunov
-from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
+from .models import AnyLinear, CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .response import frequency_points, transfer_values
 
 __all__ = [
@@ -30,10 +30,10 @@ __all__ = [
     "spectral_density",
 ]
 
-Stochastic = GaussianSSM | InnovationSSM | CovarianceModel
+_RECORDS = (LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
 
 
-def markov_parameters(model: LinearSSM | GaussianSSM | InnovationSSM, count: int) -> np.ndarray:
+def markov_parameters(model: AnyLinear, count: int) -> np.ndarray:
     r"""Compute the Markov parameters from inputs to outputs.
 
     .. math:: h_0 = D, \qquad h_k = C A^{k-1} B, \quad k \ge 1.
@@ -92,7 +92,7 @@ def markov_parameters(model: LinearSSM | GaussianSSM | InnovationSSM, count: int
     return np.concatenate([model.D[np.newaxis], tail])
 
 
-def autocovariance(model: Stochastic, lags: int) -> np.ndarray:
+def autocovariance(model: AnyLinear | CovarianceModel, lags: int) -> np.ndarray:
     r"""Compute the autocovariance of the stationary output.
 
     .. math::
@@ -101,12 +101,12 @@ def autocovariance(model: Stochastic, lags: int) -> np.ndarray:
         \qquad \Lambda_{-k} = \Lambda_k^\top,
 
     where :math:`N = A P C^\top + S`, :math:`\Lambda_0 = C P C^\top + R` and
-    :math:`P = A P A^\top + Q`. Inputs play no part: it is the covariance of the noise response.
+    :math:`P = A P A^\top + Q`. Known inputs play no part.
 
     Parameters
     ----------
-    model : GaussianSSM, InnovationSSM or CovarianceModel
-        Stable, in discrete time.
+    model : GaussianSSM, InnovationSSM, CovarianceModel or LinearSSM
+        Stable, in discrete time. A LinearSSM is driven by white noise of unit covariance.
     lags : int
         Largest lag, at least 0.
 
@@ -118,7 +118,7 @@ def autocovariance(model: Stochastic, lags: int) -> np.ndarray:
     Raises
     ------
     TypeError
-        If `model` is not stochastic, or `lags` is not an integer.
+        If `model` is no linear record, or `lags` is not an integer.
     ValueError
         If `lags` is negative, or the model is in continuous time, where lags are not counted in
         samples: ``discretize(model, dt)`` first. (For :math:`\tau > 0` the continuous-time
@@ -141,14 +141,14 @@ def autocovariance(model: Stochastic, lags: int) -> np.ndarray:
     ...                                        0.5 * (0.5 * variance + 1)]))
     True
     """
-    model = as_instance("model", model, (GaussianSSM, InnovationSSM, CovarianceModel))
+    model = as_instance("model", model, _RECORDS)
     require_discrete(model, "autocovariance")
     lags = as_integer("lags", lags)
     N, Lambda0 = covariance_data(model)
     return np.concatenate([Lambda0[np.newaxis], impulse_coefficients(model.C, model.A, N, lags)])
 
 
-def spectral_density(model: Stochastic, omega: ArrayLike) -> np.ndarray:
+def spectral_density(model: AnyLinear | CovarianceModel, omega: ArrayLike) -> np.ndarray:
     r"""Compute the spectral density of the stationary output.
 
     .. math::
@@ -159,8 +159,9 @@ def spectral_density(model: Stochastic, omega: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    model : GaussianSSM, InnovationSSM or CovarianceModel
-        A stable model; inputs play no part.
+    model : GaussianSSM, InnovationSSM, CovarianceModel or LinearSSM
+        A stable model. A LinearSSM is driven by white noise of unit covariance; the known inputs
+        of the others play no part.
     omega : array_like
         Angular frequencies in radians per unit of `dt` (rad/s), of any shape.
 
@@ -173,7 +174,7 @@ def spectral_density(model: Stochastic, omega: ArrayLike) -> np.ndarray:
     Raises
     ------
     TypeError
-        If `model` is not stochastic or `omega` is complex.
+        If `model` is no linear record, or `omega` is complex.
     UnstableModelError
         If `A` is not stable.
 
@@ -198,7 +199,7 @@ def spectral_density(model: Stochastic, omega: ArrayLike) -> np.ndarray:
     >>> bool(np.allclose(density.mean(axis=0), variance))
     True
     """
-    model = as_instance("model", model, (GaussianSSM, InnovationSSM, CovarianceModel))
+    model = as_instance("model", model, _RECORDS)
     points = frequency_points(omega, model.dt)
     if (margin := stability_margin(model.A, model.dt)) <= 0:
         raise UnstableModelError(
@@ -211,25 +212,33 @@ def spectral_density(model: Stochastic, omega: ArrayLike) -> np.ndarray:
         half = transfer_values(model.A, model.N, model.C, model.Lambda0 / 2, points.ravel())
         density = half + np.swapaxes(half.conj(), 1, 2)
     else:
-        Q, S, R = noise_covariances(model)
-        F = covariance_factor(np.block([[Q, S], [S.conj().T, R]]))
-        n = model.n_states
-        W = transfer_values(model.A, F[:n], model.C, F[n:], points.ravel())
+        B, D = _noise_factor(model)
+        W = transfer_values(model.A, B, model.C, D, points.ravel())
         density = symmetrize(W @ np.swapaxes(W.conj(), 1, 2))
     return density.reshape((*points.shape, p, p))
 
 
-def noise_covariances(
-    model: GaussianSSM | InnovationSSM,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return Q (n, n), S (n, p), R (p, p) of the state and output noise of a model."""
+def noise_covariances(model: AnyLinear) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return Q (n, n), R (p, p), S (n, p): the blocks of the covariance of the driving noise."""
     if isinstance(model, GaussianSSM):
-        return model.Q, model.S, model.R
-    S = model.K @ model.Re
-    return symmetrize(S @ model.K.conj().T), S, model.Re
+        return model.Q, model.R, model.S
+    if isinstance(model, InnovationSSM):
+        S = model.K @ model.Re
+        return symmetrize(S @ model.K.conj().T), model.Re, S
+    B, D = model.B, model.D.conj().T
+    return symmetrize(B @ B.conj().T), symmetrize(model.D @ D), B @ D
 
 
-def covariance_data(model: Stochastic) -> tuple[np.ndarray, np.ndarray]:
+def _noise_factor(model: AnyLinear) -> tuple[np.ndarray, np.ndarray]:
+    """Return B (n, r), D (p, r) with [B; D] [B; D]' the covariance of the driving noise."""
+    if isinstance(model, LinearSSM):
+        return model.B, model.D
+    Q, R, S = noise_covariances(model)
+    factor = covariance_factor(np.block([[Q, S], [S.conj().T, R]]))
+    return factor[: model.n_states], factor[model.n_states :]
+
+
+def covariance_data(model: AnyLinear | CovarianceModel) -> tuple[np.ndarray, np.ndarray]:
     r"""Return N (n, p) and Lambda_0 (p, p) of the stationary output.
 
     Discrete time: :math:`N = A P C' + S, \Lambda_0 = C P C' + R`. Continuous time:
@@ -237,7 +246,7 @@ def covariance_data(model: Stochastic) -> tuple[np.ndarray, np.ndarray]:
     """
     if isinstance(model, CovarianceModel):
         return model.N, model.Lambda0
-    Q, S, R = noise_covariances(model)
+    Q, R, S = noise_covariances(model)
     P = solve_lyapunov(model.A, Q, dt=model.dt)
     cross = P @ model.C.conj().T
     if model.dt == 0.0:

@@ -14,7 +14,7 @@ import scipy
 from numpy.typing import ArrayLike
 
 from ._validation import as_array, as_instance
-from .models import GaussianSSM, InnovationSSM, LinearSSM, StateSpaceRecord
+from .models import AnyLinear, GaussianSSM, InnovationSSM, LinearSSM, StateSpaceRecord
 
 __all__ = ["frequency_points", "frequency_response", "poles", "transfer_values"]
 
@@ -22,7 +22,7 @@ __all__ = ["frequency_points", "frequency_response", "poles", "transfer_values"]
 _SLICE = 2**16
 
 
-def frequency_response(model: LinearSSM | GaussianSSM | InnovationSSM, omega: ArrayLike):
+def frequency_response(model: AnyLinear, omega: ArrayLike) -> np.ndarray:
     r"""Compute the frequency response from inputs to outputs.
 
     .. math::
