@@ -16,7 +16,7 @@ WORKERS ?= auto
 export OPENBLAS_NUM_THREADS ?= 1
 
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 # The one version that is chosen and not found: it installs without a GPU and was tested.
 TORCH := torch==2.13.0
 PACKAGES := realization identification canonical_forms diffusion
@@ -34,7 +34,7 @@ check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m codespell_lib
-	$(BIN)/python -m pyright
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	find $(PACKAGES) -name '[!_]*.py' -exec $(BIN)/python -m numpydoc lint {} +
 
