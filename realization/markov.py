@@ -14,21 +14,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._linalg import covariance_factor, stability_margin, symmetrize
+from ._linalg import stability_margin, symmetrize
+from ._noise import covariance_data, noise_factor
+from ._transfer import frequency_points, impulse_coefficients, transfer_values
 from ._validation import as_instance, as_integer, require_discrete
 from .exceptions import UnstableModelError
-from .lyapunov import solve_lyapunov
 from .models import AnyLinear, CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
-from .response import frequency_points, transfer_values
 
-__all__ = [
-    "autocovariance",
-    "covariance_data",
-    "impulse_coefficients",
-    "markov_parameters",
-    "noise_covariances",
-    "spectral_density",
-]
+__all__ = ["autocovariance", "markov_parameters", "spectral_density"]
 
 _RECORDS = (LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
 
@@ -212,77 +205,7 @@ def spectral_density(model: AnyLinear | CovarianceModel, omega: ArrayLike) -> np
         half = transfer_values(model.A, model.N, model.C, model.Lambda0 / 2, points.ravel())
         density = half + np.swapaxes(half.conj(), 1, 2)
     else:
-        B, D = _noise_factor(model)
+        B, D = noise_factor(model)
         W = transfer_values(model.A, B, model.C, D, points.ravel())
         density = symmetrize(W @ np.swapaxes(W.conj(), 1, 2))
     return density.reshape((*points.shape, p, p))
-
-
-def noise_covariances(model: AnyLinear) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return Q (n, n), R (p, p), S (n, p): the blocks of the covariance of the driving noise."""
-    if isinstance(model, GaussianSSM):
-        return model.Q, model.R, model.S
-    if isinstance(model, InnovationSSM):
-        S = model.K @ model.Re
-        return symmetrize(S @ model.K.conj().T), model.Re, S
-    B, D = model.B, model.D.conj().T
-    return symmetrize(B @ B.conj().T), symmetrize(model.D @ D), B @ D
-
-
-def _noise_factor(model: AnyLinear) -> tuple[np.ndarray, np.ndarray]:
-    """Return B (n, r), D (p, r) with [B; D] [B; D]' the covariance of the driving noise."""
-    if isinstance(model, LinearSSM):
-        return model.B, model.D
-    Q, R, S = noise_covariances(model)
-    factor = covariance_factor(np.block([[Q, S], [S.conj().T, R]]))
-    return factor[: model.n_states], factor[model.n_states :]
-
-
-def covariance_data(model: AnyLinear | CovarianceModel) -> tuple[np.ndarray, np.ndarray]:
-    r"""Return N (n, p) and Lambda_0 (p, p) of the stationary output.
-
-    Discrete time: :math:`N = A P C' + S, \Lambda_0 = C P C' + R`. Continuous time:
-    :math:`N = P C' + S, \Lambda_0 = R`, the white part.
-    """
-    if isinstance(model, CovarianceModel):
-        return model.N, model.Lambda0
-    Q, R, S = noise_covariances(model)
-    P = solve_lyapunov(model.A, Q, dt=model.dt)
-    cross = P @ model.C.conj().T
-    if model.dt == 0.0:
-        return cross + S, R
-    return model.A @ cross + S, symmetrize(model.C @ cross + R)
-
-
-def impulse_coefficients(C: np.ndarray, A: np.ndarray, B: np.ndarray, count: int) -> np.ndarray:
-    """Return C A^k B for k = 0..count-1 as (count, p, m); may overflow to inf or NaN.
-
-    With a step s near the root of count, k = i + s j: the rows C A^i times the columns A^(s j) B
-    in one matrix product.
-    """
-    p, m = C.shape[0], B.shape[1]
-    if count == 0:
-        return np.zeros((0, p, m))
-    step = 1 << ((count - 1).bit_length() // 2)
-    with np.errstate(over="ignore", invalid="ignore"):
-        rows, leap = _power_blocks(C, A, step)
-        columns, _ = _power_blocks(B.T, leap.T, -(-count // step))
-        product = rows.reshape(step * p, -1) @ columns.reshape(-1, A.shape[0]).T
-    return (
-        product.reshape(step, p, -1, m)
-        .transpose(2, 0, 1, 3)
-        .reshape(columns.shape[0] * step, p, m)[:count]
-    )
-
-
-def _power_blocks(X: np.ndarray, A: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return X A^k for k = 0..count-1 as (count, r, n), and A^count if count is a power of 2."""
-    rows, n = X.shape
-    blocks = np.empty((count, rows, n), dtype=np.result_type(X, A))
-    blocks[0] = X
-    power, done = A, 1
-    while done < count:
-        take = min(done, count - done)
-        blocks[done : done + take] = (blocks[:take].reshape(-1, n) @ power).reshape(take, rows, n)
-        power, done = power @ power, 2 * done
-    return blocks, power

@@ -10,16 +10,13 @@ r"""Poles, zeros and the frequency response.
 from __future__ import annotations
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike
 
-from ._validation import as_array, as_instance
+from ._transfer import frequency_points, transfer_values
+from ._validation import as_instance
 from .models import AnyLinear, GaussianSSM, InnovationSSM, LinearSSM, StateSpaceRecord
 
-__all__ = ["frequency_points", "frequency_response", "poles", "transfer_values"]
-
-# Elements of one slice of the back substitution: 1 MiB of complex numbers stays in cache.
-_SLICE = 2**16
+__all__ = ["frequency_response", "poles"]
 
 
 def frequency_response(model: AnyLinear, omega: ArrayLike) -> np.ndarray:
@@ -107,43 +104,3 @@ def poles(model: StateSpaceRecord) -> np.ndarray:
     slowness = np.real(values) if model.dt == 0.0 else np.abs(values)
     height = np.imag(values)
     return values[np.lexsort((-height, -np.abs(height), -slowness))]
-
-
-def frequency_points(omega: ArrayLike, dt: float) -> np.ndarray:
-    """Return exp(i omega dt), or i omega for dt = 0, for real finite frequencies."""
-    frequencies = as_array("omega", omega)
-    if np.iscomplexobj(frequencies):
-        raise TypeError("`omega` must be real angular frequencies (rad/s); got complex numbers.")
-    return 1j * frequencies if dt == 0.0 else np.exp(1j * dt * frequencies)
-
-
-def transfer_values(
-    A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, points: np.ndarray
-) -> np.ndarray:
-    """Return D + C (zI - A)^-1 B at each complex z of points (L,), as an array (L, p, m)."""
-    n, m, p = A.shape[0], B.shape[1], C.shape[0]
-    if p < m:
-        return np.swapaxes(transfer_values(A.T, C.T, B.T, D.T, points), 1, 2)
-    values = np.empty((points.size, p, m), dtype=complex)
-    values[:] = D
-    if n == 0 or m == 0 or points.size == 0:
-        return values
-    T, Z = scipy.linalg.schur(A, output="complex")
-    eigenvalues = np.diag(T)
-    right, left = Z.conj().T @ B, C @ Z
-    length = max(1, _SLICE // (n * m))
-    for start in range(0, points.size, length):
-        z = points[start : start + length]
-        gaps = z - eigenvalues[:, np.newaxis]
-        if (hit := (gaps == 0).any(axis=0)).any():
-            raise ValueError(
-                f"The response is infinite at z = {complex(z[hit][0]):.6g}: the model has a pole "
-                "exactly there. Leave that frequency out of `omega`."
-            )
-        X = np.empty((n, z.size * m), dtype=complex)
-        for i in range(n - 1, -1, -1):
-            rest = (T[i, i + 1 :] @ X[i + 1 :]).reshape(z.size, m)
-            X[i] = ((right[i] + rest) / gaps[i, :, np.newaxis]).ravel()
-        response = (left @ X).reshape(p, z.size, m)
-        values[start : start + length] += np.moveaxis(response, 0, 1)
-    return values
