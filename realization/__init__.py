@@ -1,6 +1,13 @@
 """What a state-space model is, what it does, and stochastic realization theory."""
 
-from .bilinear import BilinearSSM
+from .bilinear import (
+    BilinearSSM,
+    diagonal_bilinear,
+    minimal_bilinear,
+    reachable_subspace,
+    unobservable_subspace,
+    word_coefficients,
+)
 from .conversion import innovation_form, to_covariance, to_gaussian
 from .covariance import minimal_covariance
 from .exceptions import (
@@ -10,6 +17,7 @@ from .exceptions import (
     NumericalWarning,
     UnstableModelError,
 )
+from .gramians import bilinear_gramians, bilinear_truncate, h2_norm
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .response import frequency_response, poles
@@ -29,18 +37,26 @@ __all__ = [
     "Simulation",
     "UnstableModelError",
     "autocovariance",
+    "bilinear_gramians",
+    "bilinear_truncate",
+    "diagonal_bilinear",
     "forecast",
     "frequency_response",
+    "h2_norm",
     "innovation_form",
     "kyp_matrix",
     "markov_parameters",
+    "minimal_bilinear",
     "minimal_covariance",
     "poles",
     "predict",
+    "reachable_subspace",
     "simulate",
     "spectral_density",
     "to_covariance",
     "to_gaussian",
+    "unobservable_subspace",
+    "word_coefficients",
 ]
 
 

@@ -19,6 +19,8 @@ from ._validation import (
     as_square,
     require_discrete,
 )
+from .bilinear import bilinear_minimal_coordinates
+from .gramians import bilinear_balancing
 from .lyapunov import initial_moments, solve_lyapunov
 from .models import AnyLinear, StateSpaceRecord
 from .riccati import solve_filter_riccati
@@ -38,6 +40,8 @@ __all__ = [
     "as_real",
     "as_signal",
     "as_square",
+    "bilinear_balancing",
+    "bilinear_minimal_coordinates",
     "covariance_factor",
     "initial_moments",
     "rank_tolerance",
