@@ -20,7 +20,7 @@ from .exceptions import (
 from .gramians import bilinear_gramians, bilinear_truncate, h2_norm
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
-from .response import frequency_response, poles
+from .response import frequency_response, poles, transmission_zeros
 from .simulation import Forecast, Simulation, forecast, predict, simulate
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "spectral_density",
     "to_covariance",
     "to_gaussian",
+    "transmission_zeros",
     "unobservable_subspace",
     "word_coefficients",
 ]

@@ -10,61 +10,64 @@ r"""Poles, zeros and the frequency response.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
 
 from ._transfer import frequency_points, transfer_values
 from ._validation import as_instance
+from .exceptions import AccuracyError
 from .models import AnyLinear, GaussianSSM, InnovationSSM, LinearSSM, StateSpaceRecord
 
-__all__ = ["frequency_response", "poles"]
+__all__ = ["frequency_response", "poles", "transmission_zeros"]
 
 
 def frequency_response(model: AnyLinear, omega: ArrayLike) -> np.ndarray:
     r"""Compute the frequency response from inputs to outputs.
 
-    .. math::
+        .. math::
 
-        G(z) = D + C (zI - A)^{-1} B, \qquad
-        z = e^{i\omega\,dt} \;(dt > 0) \quad\text{or}\quad z = i\omega \;(dt = 0).
+            G(z) = D + C (zI - A)^{-1} B, \qquad
+            z = e^{i\omega\,dt} \;(dt > 0) \quad\text{or}\quad z = i\omega \;(dt = 0).
 
-    Parameters
-    ----------
-    model : LinearSSM, GaussianSSM or InnovationSSM
-        Any model with a state; its noise plays no part. It need not be stable.
-    omega : array_like
-        Angular frequencies in radians per unit of `dt` (rad/s), of any shape. In discrete time
-        the response is periodic with period 2 pi / dt.
+        Parameters
+        ----------
+        model : LinearSSM, GaussianSSM or InnovationSSM
+            Any model with a state; its noise plays no part. It need not be stable.
+        omega : array_like
+            Angular frequencies in radians per unit of `dt` (rad/s), of any shape. In discrete time
+            the response is periodic with period 2 pi / dt.
 
-    Returns
-    -------
-    (..., p, m) ndarray
-        Complex; the leading axes are those of `omega`.
+        Returns
+        -------
+        (..., p, m) ndarray
+            Complex; the leading axes are those of `omega`.
 
-    Raises
-    ------
-    ValueError
-        If a frequency is not finite, or the model has a pole exactly there.
+        Raises
+        ------
+        ValueError
+            If a frequency is not finite, or the model has a pole exactly there.
 
-    See Also
-    --------
-    spectral_density : The power spectrum of the output noise.
+        See Also
+        --------
+        spectral_density : The power spectrum of the output noise.
 
-    Notes
-    -----
-    One complex Schur form of A, then one back substitution per frequency, done for all
-    frequencies at once: :math:`O(n^3)` once and :math:`O(n^2 \min(m, p))` per frequency. The
-    solution is backward stable at every frequency; its accuracy is that of solving with
-    :math:`zI - A` itself. The response from the noise of an innovations model is that of
-    ``LinearSSM(A, K, C, numpy.eye(p))``.
+        Notes
+        -----
+        One complex Schur form of A, then one back substitution per frequency, done for all
+        frequencies at once: :math:`O(n^3)` once and :math:`O(n^2 \min(m, p))` per frequency. The
+        solution is backward stable at every frequency; its accuracy is that of solving with
+        :math:`zI - A` itself. The response from the noise of an innovations model is that of
+        ``LinearSSM(A, K, C, numpy.eye(p))``.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import realization
-    >>> model = realization.LinearSSM([[0.5]], [[1.0]], [[1.0]])
-    >>> response = realization.frequency_response(model, [0.0, np.pi])
-    >>> bool(np.allclose(response[:, 0, 0], [1 / (1 - 0.5), 1 / (-1 - 0.5)]))
-    True
+        Examples
+        --------
+        >>> import numpy as np
+    import scipy
+        >>> import realization
+        >>> model = realization.LinearSSM([[0.5]], [[1.0]], [[1.0]])
+        >>> response = realization.frequency_response(model, [0.0, np.pi])
+        >>> bool(np.allclose(response[:, 0, 0], [1 / (1 - 0.5), 1 / (-1 - 0.5)]))
+        True
     """
     model = as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
     points = frequency_points(omega, model.dt)
@@ -104,3 +107,103 @@ def poles(model: StateSpaceRecord) -> np.ndarray:
     slowness = np.real(values) if model.dt == 0.0 else np.abs(values)
     height = np.imag(values)
     return values[np.lexsort((-height, -np.abs(height), -slowness))]
+
+
+def transmission_zeros(model: AnyLinear) -> np.ndarray:
+    r"""Compute the transmission zeros from inputs to outputs.
+
+    They are the finite numbers z at which the system matrix
+
+    .. math:: \begin{bmatrix} A - zI & B \\ C & D \end{bmatrix}
+
+    has a smaller rank than at almost every other z: there an input :math:`u_t = u_0 z^t` and an
+    initial state exist for which the output stays zero (if the rank falls in the columns).
+
+    Parameters
+    ----------
+    model : LinearSSM, GaussianSSM or InnovationSSM
+        A model with inputs; as many outputs as inputs or not. Its noise plays no part.
+
+    Returns
+    -------
+    (k,) ndarray
+        Complex, by decreasing modulus, repeated by multiplicity; those at infinity are left out.
+        Empty for most systems with unequal numbers of inputs and outputs.
+
+    Raises
+    ------
+    ValueError
+        If the model has no inputs.
+    AccuracyError
+        If the system matrix does not lose rank at a computed zero: its decisive singular value
+        exceeds 1e-8 of the largest.
+
+    See Also
+    --------
+    poles, frequency_response
+
+    Notes
+    -----
+    These are the invariant zeros of the model as it stands. They are the zeros of the transfer
+    function if the model is minimal; otherwise poles that the inputs do not reach, or that the
+    outputs do not see, may be among them: reduce with ``canonical_forms.minimal_form`` first.
+
+    Inputs, outputs and state are scaled to comparable size (the zeros do not depend on that). The
+    pencil is then deflated by orthogonal transformations to a regular one of the size of the
+    number of zeros (Emami-Naeini and Van Dooren, 1982; SLICOT AB08ND). A singular value counts as
+    zero below :math:`\sqrt{(n+p)(n+m)}\,\epsilon` times the largest. :math:`O(n^3)`, and as much
+    for the check of each zero. A zero of multiplicity k is known to about :math:`\epsilon^{1/k}`.
+
+    The zeros from the innovations of a model to its outputs, which decide whether it is minimum
+    phase, are the eigenvalues of :math:`A - KC`, or the zeros of
+    ``LinearSSM(A, K, C, numpy.eye(p))``.
+
+    References
+    ----------
+    Emami-Naeini and Van Dooren (1982), Computation of zeros of linear multivariable systems.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import realization
+    >>> model = realization.LinearSSM([[0.5, 1.0], [0.0, 0.2]], [[0.0], [1.0]], [[-0.8, 1.0]])
+    >>> zeros = realization.transmission_zeros(model)
+    >>> bool(np.allclose(zeros, [1.3]))
+    True
+    """
+    model = as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
+    n, m, p = model.n_states, model.n_inputs, model.n_outputs
+    if m == 0:
+        raise ValueError(
+            f"This {type(model).__name__} has no inputs, so there is no transfer function to have "
+            "zeros. For the zeros from the innovations to the outputs take "
+            "LinearSSM(A, K, C, numpy.eye(p))."
+        )
+    if n == 0:
+        return np.zeros(0, dtype=complex)
+    import slycot
+
+    columns = _scale(np.linalg.norm(np.vstack([model.B, model.D]), axis=0))
+    B, D = model.B / columns, model.D / columns
+    rows = _scale(np.linalg.norm(np.hstack([model.C, D]), axis=1))[:, np.newaxis]
+    A, C, D = model.A, model.C / rows, D / rows
+    deflate = slycot.ab08nz if any(map(np.iscomplexobj, (A, B, C, D))) else slycot.ab08nd
+    count, rank, *_, F, E = deflate(n, m, p, A, B, C, D, equil="S")[:10]
+    zeros = np.asarray(scipy.linalg.eigvals(F[:count, :count], E[:count, :count]), dtype=complex)
+    for z in zeros:
+        pencil = np.block([[A - z * np.eye(n), B], [C, D]])
+        values = np.linalg.svd(pencil, compute_uv=False)
+        if not values[n + rank - 1] <= 1e-8 * values[0]:
+            residual = float(values[n + rank - 1] / values[0])
+            raise AccuracyError(
+                f"The system matrix does not lose rank at the computed zero {complex(z):.6g}: "
+                f"relative singular value {residual:.2e}. Likely cause: a badly scaled state; "
+                "balance the model first.",
+                residual=residual,
+            )
+    return zeros[np.lexsort((-np.imag(zeros), -np.abs(zeros)))]
+
+
+def _scale(norms: np.ndarray) -> np.ndarray:
+    """Return the divisors that make norms one and leave zeros alone."""
+    return np.where(norms > 0, norms, 1.0)
