@@ -24,50 +24,49 @@ __all__ = ["frequency_response", "poles", "transmission_zeros"]
 def frequency_response(model: AnyLinear, omega: ArrayLike) -> np.ndarray:
     r"""Compute the frequency response from inputs to outputs.
 
-        .. math::
+    .. math::
 
-            G(z) = D + C (zI - A)^{-1} B, \qquad
-            z = e^{i\omega\,dt} \;(dt > 0) \quad\text{or}\quad z = i\omega \;(dt = 0).
+        G(z) = D + C (zI - A)^{-1} B, \qquad
+        z = e^{i\omega\,dt} \;(dt > 0) \quad\text{or}\quad z = i\omega \;(dt = 0).
 
-        Parameters
-        ----------
-        model : LinearSSM, GaussianSSM or InnovationSSM
-            Any model with a state; its noise plays no part. It need not be stable.
-        omega : array_like
-            Angular frequencies in radians per unit of `dt` (rad/s), of any shape. In discrete time
-            the response is periodic with period 2 pi / dt.
+    Parameters
+    ----------
+    model : LinearSSM, GaussianSSM or InnovationSSM
+        Any model with a state; its noise plays no part. It need not be stable.
+    omega : array_like
+        Angular frequencies in radians per unit of `dt` (rad/s), of any shape. In discrete time
+        the response is periodic with period 2 pi / dt.
 
-        Returns
-        -------
-        (..., p, m) ndarray
-            Complex; the leading axes are those of `omega`.
+    Returns
+    -------
+    (..., p, m) ndarray
+        Complex; the leading axes are those of `omega`.
 
-        Raises
-        ------
-        ValueError
-            If a frequency is not finite, or the model has a pole exactly there.
+    Raises
+    ------
+    ValueError
+        If a frequency is not finite, or the model has a pole exactly there.
 
-        See Also
-        --------
-        spectral_density : The power spectrum of the output noise.
+    See Also
+    --------
+    spectral_density : The power spectrum of the output noise.
 
-        Notes
-        -----
-        One complex Schur form of A, then one back substitution per frequency, done for all
-        frequencies at once: :math:`O(n^3)` once and :math:`O(n^2 \min(m, p))` per frequency. The
-        solution is backward stable at every frequency; its accuracy is that of solving with
-        :math:`zI - A` itself. The response from the noise of an innovations model is that of
-        ``LinearSSM(A, K, C, numpy.eye(p))``.
+    Notes
+    -----
+    One complex Schur form of A, then one back substitution per frequency, done for all
+    frequencies at once: :math:`O(n^3)` once and :math:`O(n^2 \min(m, p))` per frequency. The
+    solution is backward stable at every frequency; its accuracy is that of solving with
+    :math:`zI - A` itself. The response from the noise of an innovations model is that of
+    ``LinearSSM(A, K, C, numpy.eye(p))``.
 
-        Examples
-        --------
-        >>> import numpy as np
-    import scipy
-        >>> import realization
-        >>> model = realization.LinearSSM([[0.5]], [[1.0]], [[1.0]])
-        >>> response = realization.frequency_response(model, [0.0, np.pi])
-        >>> bool(np.allclose(response[:, 0, 0], [1 / (1 - 0.5), 1 / (-1 - 0.5)]))
-        True
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import realization
+    >>> model = realization.LinearSSM([[0.5]], [[1.0]], [[1.0]])
+    >>> response = realization.frequency_response(model, [0.0, np.pi])
+    >>> bool(np.allclose(response[:, 0, 0], [1 / (1 - 0.5), 1 / (-1 - 0.5)]))
+    True
     """
     model = as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
     points = frequency_points(omega, model.dt)
