@@ -21,7 +21,7 @@ from ._validation import (
 )
 from .bilinear import bilinear_minimal_coordinates
 from .gramians import bilinear_balancing
-from .lyapunov import initial_moments, solve_lyapunov
+from .lyapunov import initial_moments, lyapunov_factor, solve_lyapunov
 from .models import AnyLinear, StateSpaceRecord
 from .riccati import solve_filter_riccati
 
@@ -44,6 +44,7 @@ __all__ = [
     "bilinear_minimal_coordinates",
     "covariance_factor",
     "initial_moments",
+    "lyapunov_factor",
     "rank_tolerance",
     "require_discrete",
     "solve_filter_riccati",

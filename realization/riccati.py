@@ -9,10 +9,10 @@ One equation serves both tasks. With :math:`R_e = R + C X C^\top` and
 is the covariance of the Kalman predictor's error. With ``Q = 0, R = Lambda0, S = N`` the same
 solution is ``-P``, P the covariance of the predictor's state: covariance data need no model.
 
-Three independent routes, tried in this order until one passes the check: the extended pencil
-(scipy), the doubling iteration (SDA), the filter's own recursion from zero (Faurre). Each is
-polished by Newton steps; the smallest residual wins. Continuous time reaches the last two through
-the Cayley transform, which keeps the solution.
+Three independent routes are tried until one passes the check: the doubling iteration (SDA), the
+extended pencil (scipy; first in continuous time) and the filter's own recursion from zero
+(Faurre). Each is polished by Newton steps; the smallest residual wins. Continuous time reaches
+doubling and recursion through the Cayley transform, which keeps the solution.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import scipy
 
 from ._linalg import stability_margin, symmetrize
 from .exceptions import AccuracyError, NumericalWarning
+from .lyapunov import unchecked_lyapunov
 
 __all__ = ["solve_covariance_riccati", "solve_filter_riccati"]
 
@@ -165,7 +166,10 @@ def _solve(equation: _Equation) -> _Solution:
     if n == 0:
         return _Solution(np.zeros((0, 0)), np.zeros((0, p)), equation.R.copy(), 0.0, np.inf)
     best: _Solution | None = None
-    for route in (_pencil, _doubling, _recursion):
+    routes = (_doubling, _pencil, _recursion)
+    if equation.dt == 0.0:  # the Cayley transform suits poles and zeros of like size only
+        routes = (_pencil, _doubling, _recursion)
+    for route in routes:
         X = route(equation)
         candidate = None if X is None else _polish(equation, X)
         if candidate is not None and (best is None or candidate.residual < best.residual):
@@ -182,14 +186,14 @@ def _solve(equation: _Equation) -> _Solution:
             "outputs do not see, or on it that no noise reaches, (c) badly scaled outputs.",
             residual=residual,
         )
-    if best.margin < 0.05 and (doubt := _uncertainty(equation, best)) > _RESOLUTION:
-        warnings.warn(
-            f"The spectral density (nearly) touches zero: a zero lies {best.margin:.1e} from the "
-            f"stability boundary, and the Riccati solution is determined only to about {doubt:.0e} "
-            "(relative).",
-            NumericalWarning,
-            stacklevel=4,
+    lost = np.finfo(float).eps * _cancellation(equation, best.Re)
+    if lost > 1e-3:
+        raise AccuracyError(
+            "The innovation covariance is singular to working precision: outputs are linearly "
+            "dependent, or exactly predictable. Leave out the dependent outputs.",
+            residual=lost,
         )
+    _warn_of_lost_digits(_zero_doubt(equation, best), best.margin, lost)
     return best
 
 
@@ -206,15 +210,22 @@ def _gain(equation: _Equation, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] |
 
 
 def _defect(equation: _Equation, X: np.ndarray, K: np.ndarray, Re: np.ndarray) -> tuple:
-    """Return the error matrix of the equation at X and its norm relative to the largest term."""
-    A, _, Q, _, _, dt = equation
+    """Return the error matrix of the equation at X, and its norm relative to the largest term."""
+    A, C, Q, _, S, dt = equation
     correction = K @ Re @ K.T
-    moved = A @ X if dt == 0.0 else A @ X @ A.T
-    error = moved + moved.T + Q - correction if dt == 0.0 else moved - X + Q - correction
-    terms = (moved, Q, correction) if dt == 0.0 else (moved, X, Q, correction)
-    scale = max(float(np.linalg.norm(term)) for term in terms)
+    if dt == 0.0:
+        moved = A @ X
+        error, cross = moved + moved.T + Q - correction, X @ C.T
+    else:
+        moved = A @ X @ A.T
+        error, cross = moved - X + Q - correction, A @ X @ C.T
+    scale = max(
+        np.linalg.norm(moved),
+        np.linalg.norm(Q),
+        np.linalg.norm(K) * max(np.linalg.norm(S), np.linalg.norm(cross)),
+    )
     size = float(np.linalg.norm(error))
-    return symmetrize(error), size / scale if scale > 0 else size
+    return symmetrize(error), size / float(scale) if scale > 0 else size
 
 
 def _polish(equation: _Equation, X: np.ndarray) -> _Solution | None:
@@ -233,45 +244,57 @@ def _polish(equation: _Equation, X: np.ndarray) -> _Solution | None:
         if margin < -1e-6:
             break
         best = _Solution(X, K, Re, residual, margin)
-        if margin <= 1e-7 or residual <= np.finfo(float).eps:
+        if margin <= 1e-7 or residual <= 1e-15:
             break
-        step = _lyapunov(closed, error, equation.dt)
-        if step is None:
-            break
-        X = symmetrize(X + step)
+        X = symmetrize(X + unchecked_lyapunov(closed, error, dt=equation.dt))
     return best
 
 
-def _lyapunov(A: np.ndarray, Q: np.ndarray, dt: float) -> np.ndarray | None:
-    """Solve the Lyapunov equation without judging the result; None where LAPACK gives up."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if dt == 0.0:
-                return symmetrize(scipy.linalg.solve_continuous_lyapunov(A, -Q))
-            method = "direct" if A.shape[0] <= 5 else "bilinear"
-            return symmetrize(scipy.linalg.solve_discrete_lyapunov(A, Q, method=method))
-    except (np.linalg.LinAlgError, ValueError):
-        return None
+def _warn_of_lost_digits(doubt: float, margin: float, lost: float) -> None:
+    """Warn if rounding in the data alone leaves the solution fewer than nine digits."""
+    text = ""
+    if doubt > _RESOLUTION:
+        text = (
+            f"The spectral density (nearly) touches zero: a zero lies {abs(margin):.1e} from the "
+            "stability boundary, and the solution of the Riccati equation is determined only to "
+            f"about {doubt:.0e} (relative)."
+        )
+    elif lost > _RESOLUTION:
+        text = (
+            "The innovation covariance is nearly singular: outputs are almost linearly dependent, "
+            "or almost exactly predictable. It and the gain are determined only to about "
+            f"{lost:.0e} (relative)."
+        )
+    if text:
+        warnings.warn(text, NumericalWarning, stacklevel=5)
 
 
-def _uncertainty(equation: _Equation, solution: _Solution) -> float:
-    """Estimate the relative error of X that rounding in the data alone causes.
+def _zero_doubt(equation: _Equation, solution: _Solution) -> float:
+    """Estimate the relative error of X that rounding in the data causes through the zeros.
 
     A perturbation E of the equation moves X by the solution of the closed loop's Lyapunov
     equation with right-hand side E, which is largest for a positive E. E is eps times the
     diagonal of X: the estimate does not depend on the units of the states.
     """
     sizes = np.abs(np.diagonal(solution.X))
-    if not sizes.any():
+    if solution.margin > 0.05 or not sizes.any():
         return 0.0
-    closed = equation.A - solution.K @ equation.C
-    moved = _lyapunov(closed, np.diag(sizes), equation.dt) if solution.margin > 0 else None
-    if moved is None:
-        return np.inf
+    closed, eps = equation.A - solution.K @ equation.C, np.finfo(float).eps
     rate = 2 * np.linalg.norm(equation.A) if equation.dt == 0.0 else 1.0
+    if solution.margin <= 0.0:  # on the boundary to rounding: judge the loop just inside
+        shift = rate * np.sqrt(eps) - 2 * solution.margin
+        closed = closed - shift * (np.eye(len(closed)) if equation.dt == 0.0 else closed)
+    moved = np.diagonal(unchecked_lyapunov(closed, np.diag(sizes), dt=equation.dt))
     seen = sizes > 1e-12 * sizes.max()
-    return float(np.finfo(float).eps * rate * np.max(np.diagonal(moved)[seen] / sizes[seen]))
+    return min(float(eps * rate * np.max(moved[seen] / sizes[seen])), 1.0)
+
+
+def _cancellation(equation: _Equation, Re: np.ndarray) -> float:
+    """Return how much larger than Re, in its worst direction, the terms are that make it."""
+    sizes = np.abs(np.diagonal(equation.R)) + np.diagonal(Re)
+    factor = np.linalg.cholesky(Re)
+    scaled = scipy.linalg.solve_triangular(factor, np.diag(np.sqrt(sizes)), lower=True)
+    return float(np.linalg.norm(scaled, 2) ** 2)
 
 
 def _pencil(equation: _Equation) -> np.ndarray | None:
@@ -320,8 +343,7 @@ def _doubling(equation: _Equation) -> np.ndarray | None:
         G = symmetrize(C.T @ scipy.linalg.cho_solve(factor, C))
         H = symmetrize(Q - S @ scipy.linalg.cho_solve(factor, S.T))
         for _ in range(60):
-            lu = scipy.linalg.lu_factor(np.eye(n) + G @ H, check_finite=True)
-            WF, WG = np.hsplit(scipy.linalg.lu_solve(lu, np.hstack([F, G @ F.T])), [n])
+            WF, WG = np.hsplit(np.linalg.solve(np.eye(n) + G @ H, np.hstack([F, G @ F.T])), [n])
             step = WF.T @ (H @ F)
             G, F, H = symmetrize(G + F @ WG), F @ WF, symmetrize(H + step)
             if np.linalg.norm(step) <= np.finfo(float).eps * np.linalg.norm(H):
