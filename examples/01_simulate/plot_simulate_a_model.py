@@ -73,7 +73,7 @@ noisy = realization.simulate(model, u, noise=True, rng=1).y
 # Row :math:`t` of a prediction uses the outputs up to :math:`t - h`. With the horizon the error
 # grows from the innovation variance to the variance of the whole noise part of the output.
 
-horizons = np.arange(1, 31)
+horizons = np.arange(1, 61)
 errors = [np.var(noisy - realization.predict(model, noisy, u, horizon=int(h))) for h in horizons]
 noise_part = np.var(noisy - quiet)
 
@@ -83,7 +83,7 @@ left.plot(time[window], noisy[window], color="0.6", label="simulated with noise"
 left.plot(time[window], quiet[window], color="k", lw=1, label="without")
 left.plot(time[window], realization.predict(model, noisy, u)[window], lw=1, label="one step ahead")
 left.set(xlabel="time (s)", ylabel="y")
-left.legend(fontsize="small")
+left.legend(fontsize="small", loc="upper left")
 right.plot(horizons * dt, errors, ".-")
 right.axhline(noise_part, color="k", lw=1, ls="--", label="variance of the noise part")
 right.set(xlabel="horizon (s)", ylabel="error variance", ylim=(0, None))
