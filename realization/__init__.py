@@ -18,6 +18,7 @@ from .exceptions import (
     UnstableModelError,
 )
 from .gramians import bilinear_gramians, bilinear_truncate, h2_norm
+from .kalman import FilterResult, kalman_filter, log_likelihood
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .response import frequency_response, poles, transmission_zeros
@@ -27,6 +28,7 @@ __all__ = [
     "AccuracyError",
     "BilinearSSM",
     "CovarianceModel",
+    "FilterResult",
     "Forecast",
     "GaussianSSM",
     "InnovationSSM",
@@ -44,7 +46,9 @@ __all__ = [
     "frequency_response",
     "h2_norm",
     "innovation_form",
+    "kalman_filter",
     "kyp_matrix",
+    "log_likelihood",
     "markov_parameters",
     "minimal_bilinear",
     "minimal_covariance",

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._linalg import covariance_factor, stability_margin, symmetrize
+from ._signals import initial_state, matching_input, model_input
 from ._validation import (
     Rng,
-    as_array,
     as_generator,
     as_instance,
     as_integer,
@@ -34,6 +34,7 @@ from ._validation import (
     require_discrete,
 )
 from .exceptions import UnstableModelError
+from .kalman import filter_records, noise_covariance
 from .lyapunov import initial_moments
 from .models import AnyLinear, GaussianSSM, InnovationSSM, LinearSSM
 
@@ -143,8 +144,8 @@ def simulate(
     """
     as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
     require_discrete(model, "simulate")
-    u = _checked_input(model, u, steps)
-    x0, given = _checked_start(model, x0), x0 is not None
+    u = model_input(model, u, steps)
+    x0, given = initial_state(model, x0), x0 is not None
     B, D = model.B, model.D
     if noise:
         Fw, Fv = _noise_factor(model)
@@ -222,8 +223,8 @@ def predict(
     if not (isinstance(horizon, float) and np.isposinf(horizon)):
         horizon = as_integer("horizon", horizon, minimum=1)
     y = as_signal("y", y, model.n_outputs, allow_nan=True)
-    u = _matching_input(model, y, u)
-    start = _checked_start(model, x0)
+    u = matching_input(model, y, u)
+    start = initial_state(model, x0)
     T = y.shape[-2]
     if isinstance(model, LinearSSM) or horizon > T:
         batch = np.broadcast_shapes(y.shape[:-2], u.shape[:-2], start.shape[:-1])
@@ -236,9 +237,7 @@ def predict(
             return _response(model, A, B, model.C, D, _join(u, y), start)
         x = _states(A, B, _join(u, y), start)[..., :-1, :]
     else:
-        from .kalman import predicted_states
-
-        x = predicted_states(model, y, u, start)[..., :-1, :]
+        x = filter_records(model, y, u, start, keep_covariances=False)[0][..., :-1, :]
     x = _advance(model, x, u, start, int(horizon) - 1)
     return _require_finite(model, x @ model.C.T + u @ model.D.T)
 
@@ -291,7 +290,7 @@ def forecast(
     >>> model = InnovationSSM([[0.5]], [[1.0]], [[1.0]], [[2.0]])
     >>> ahead = forecast(model, [0.0, 1.0], steps=2)
     >>> ahead.mean[:, 0]
-    array([0.75 , 0.375])
+    array([1. , 0.5])
     >>> bool(np.allclose(ahead.covariance[:, 0, 0], [2.0, 4.0]))
     True
     """
@@ -299,26 +298,25 @@ def forecast(
     require_discrete(model, "forecast")
     steps = as_integer("steps", steps, minimum=0)
     y = as_signal("y", y, model.n_outputs, allow_nan=True)
-    u = _matching_input(model, y, u)
+    u = matching_input(model, y, u)
     if u_future is None and model.n_inputs:
         raise ValueError(
             f"`u_future` must be given: the model has inputs; pass their next {steps} samples, "
             f"shape ({steps}, {model.n_inputs})."
         )
-    u_future = _checked_input(model, u_future, None if model.n_inputs else steps, name="u_future")
+    u_future = model_input(model, u_future, None if model.n_inputs else steps, name="u_future")
     if u_future.shape[-2] != steps:
         raise ValueError(
             f"`u_future` must have `steps` = {steps} samples; got {u_future.shape[-2]}."
         )
-    start = _checked_start(model, None)
+    start = initial_state(model, None)
     if isinstance(model, LinearSSM):
         x, P = _states(model.A, model.B, u, start)[..., -1, :], np.zeros(model.A.shape)
         Q, R = np.zeros(model.A.shape), np.zeros((model.n_outputs, model.n_outputs))
     else:
-        from .kalman import final_moments, noise_covariance
-
-        Q, _, R = noise_covariance(model)
-        x, P = final_moments(model, y, u, start)
+        Q, R, _ = noise_covariance(model)
+        x, P, _, _ = filter_records(model, y, u, start, keep_states=False, keep_covariances=False)
+        x, P = x[..., -1, :], P[..., -1, :, :]
     mean = _response(model, model.A, model.B, model.C, model.D, u_future, x)
     P = np.broadcast_to(P, (*mean.shape[:-2], *P.shape[-2:]))
     covariance = np.empty((*mean.shape, model.n_outputs))
@@ -326,53 +324,6 @@ def forecast(
         covariance[..., k, :, :] = symmetrize(model.C @ P @ model.C.T + R)
         P = symmetrize(model.A @ P @ model.A.T + Q)
     return Forecast(mean, _require_finite(model, covariance))
-
-
-def _checked_input(
-    model: AnyLinear, u: ArrayLike | None, steps: int | None, *, name: str = "u"
-) -> np.ndarray:
-    """Return the inputs (..., T, m); a model without inputs gets T = `steps` empty samples."""
-    m = model.n_inputs
-    if u is None:
-        if m:
-            raise ValueError(
-                f"`{name}` must be given: the model has {m} input{'s' * (m > 1)}; for a free "
-                f"response pass numpy.zeros((T, {m}))."
-            )
-        if steps is None:
-            raise ValueError(
-                f"`steps` must be given when `{name}` is not: it says how many samples to make."
-            )
-        return np.zeros((as_integer("steps", steps), 0))
-    u = as_signal(name, u, m)
-    if steps is not None and u.shape[-2] != as_integer("steps", steps):
-        raise ValueError(
-            f"`steps` must agree with `{name}`, which has {u.shape[-2]} samples; got {steps}. "
-            f"Leave `steps` out."
-        )
-    return u
-
-
-def _matching_input(model: AnyLinear, y: np.ndarray, u: ArrayLike | None) -> np.ndarray:
-    """Return the inputs (..., T, m) that belong to the outputs y (..., T, p)."""
-    T = y.shape[-2]
-    u = _checked_input(model, u, T if u is None else None)
-    if u.shape[-2] != T:
-        raise ValueError(f"`u` must have as many samples as `y`, {T}; got {u.shape[-2]}.")
-    return u
-
-
-def _checked_start(model: AnyLinear, x0: ArrayLike | None) -> np.ndarray:
-    """Return the initial state (..., n): the caller's, or the model's own."""
-    n = model.n_states
-    if x0 is None:
-        if isinstance(model, GaussianSSM):
-            return model.m0
-        return model.x0 if isinstance(model, InnovationSSM) else np.zeros(n)
-    x0 = as_array("x0", x0)
-    if x0.ndim == 0 or x0.shape[-1] != n:
-        raise ValueError(f"`x0` must have shape ({n},) to match the model's order; got {x0.shape}.")
-    return x0
 
 
 def _noise_factor(model: AnyLinear) -> tuple[np.ndarray, np.ndarray]:

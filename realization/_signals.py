@@ -1,0 +1,58 @@
+"""Inputs, outputs and initial states, checked against the model that they belong to."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._validation import as_array, as_integer, as_signal
+from .models import AnyLinear, GaussianSSM, InnovationSSM
+
+__all__ = ["initial_state", "matching_input", "model_input"]
+
+
+def model_input(
+    model: AnyLinear, u: ArrayLike | None, steps: int | None, *, name: str = "u"
+) -> np.ndarray:
+    """Return the inputs (..., T, m); a model without inputs gets T = `steps` empty samples."""
+    m = model.n_inputs
+    if u is None:
+        if m:
+            raise ValueError(
+                f"`{name}` must be given: the model has {m} input{'s' * (m > 1)}; for a free "
+                f"response pass numpy.zeros((T, {m}))."
+            )
+        if steps is None:
+            raise ValueError(
+                f"`steps` must be given when `{name}` is not: it says how many samples to make."
+            )
+        return np.zeros((as_integer("steps", steps), 0))
+    u = as_signal(name, u, m)
+    if steps is not None and u.shape[-2] != as_integer("steps", steps):
+        raise ValueError(
+            f"`steps` must agree with `{name}`, which has {u.shape[-2]} samples; got {steps}. "
+            f"Leave `steps` out."
+        )
+    return u
+
+
+def matching_input(model: AnyLinear, y: np.ndarray, u: ArrayLike | None) -> np.ndarray:
+    """Return the inputs (..., T, m) that belong to the outputs y (..., T, p)."""
+    T = y.shape[-2]
+    u = model_input(model, u, T if u is None else None)
+    if u.shape[-2] != T:
+        raise ValueError(f"`u` must have as many samples as `y`, {T}; got {u.shape[-2]}.")
+    return u
+
+
+def initial_state(model: AnyLinear, x0: ArrayLike | None) -> np.ndarray:
+    """Return the initial state (..., n): the caller's, or the model's own."""
+    n = model.n_states
+    if x0 is None:
+        if isinstance(model, GaussianSSM):
+            return model.m0
+        return model.x0 if isinstance(model, InnovationSSM) else np.zeros(n)
+    x0 = as_array("x0", x0)
+    if x0.ndim == 0 or x0.shape[-1] != n:
+        raise ValueError(f"`x0` must have shape ({n},) to match the model's order; got {x0.shape}.")
+    return x0
