@@ -9,7 +9,13 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-__all__ = ["covariance_factor", "rank_tolerance", "stability_margin", "symmetrize"]
+__all__ = [
+    "covariance_factor",
+    "rank_tolerance",
+    "stability_margin",
+    "symmetrize",
+    "triangular_factor",
+]
 
 
 def symmetrize(matrix: np.ndarray) -> np.ndarray:
@@ -42,3 +48,8 @@ def covariance_factor(P: np.ndarray, *, tol: float = 0.0) -> np.ndarray:
     eigenvalues, vectors = scipy.linalg.eigh(symmetrize(P))
     keep = eigenvalues > max(tol * eigenvalues[-1], 0.0)
     return vectors[:, keep] * np.sqrt(eigenvalues[keep])
+
+
+def triangular_factor(matrix: np.ndarray) -> np.ndarray:
+    """Return R (min(k, d), d) of the QR factorisation of a (k, d) matrix."""
+    return np.asarray(np.linalg.qr(matrix, mode="r"))

@@ -3,7 +3,13 @@
 Not public interface; it may change with any commit.
 """
 
-from ._linalg import covariance_factor, rank_tolerance, stability_margin, symmetrize
+from ._linalg import (
+    covariance_factor,
+    rank_tolerance,
+    stability_margin,
+    symmetrize,
+    triangular_factor,
+)
 from ._validation import (
     Rng,
     as_array,
@@ -51,4 +57,5 @@ __all__ = [
     "solve_lyapunov",
     "stability_margin",
     "symmetrize",
+    "triangular_factor",
 ]

@@ -1,0 +1,206 @@
+"""Measured records: one or many (y, u) runs, checked once.
+
+``Experiments`` is what every identification routine works on. Arrays, lists of arrays, DataFrames
+and ``control.TimeResponseData`` all become one; column names are kept for tables and figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from realization.internal import as_dt, as_signal
+
+__all__ = ["Experiments"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Experiments:
+    """Checked records of one or many runs of the same process.
+
+    Build it with ``Experiments.from_data``; the arrays are read-only copies.
+
+    Parameters
+    ----------
+    y : tuple of (T_i, p) ndarray
+        Outputs, one array per experiment, time first.
+    u : tuple of (T_i, m) ndarray
+        Inputs, of the same lengths; m = 0 for a process without inputs.
+    dt : float
+        Sample time.
+    output_names : tuple of str
+        One name per output.
+    input_names : tuple of str
+        One name per input.
+    """
+
+    y: tuple[np.ndarray, ...]
+    u: tuple[np.ndarray, ...]
+    dt: float
+    output_names: tuple[str, ...]
+    input_names: tuple[str, ...]
+
+    @classmethod
+    def from_data(
+        cls, y: Any, u: Any = None, *, dt: float = 1.0, allow_nan: bool = False
+    ) -> Experiments:
+        """Check raw data and return the record.
+
+        Parameters
+        ----------
+        y : array_like, DataFrame, TimeResponseData or list of them
+            Outputs (T, p), time first; 1-D means one output; a list (or a third leading axis)
+            means several experiments. ``control.TimeResponseData`` brings its own inputs and
+            sample time.
+        u : array_like, DataFrame or list of them, optional
+            Inputs (T, m), in the same form as `y`.
+        dt : float, default 1.0
+            Sample time, positive.
+        allow_nan : bool, default False
+            Accept NaN in `y` as missing samples.
+
+        Returns
+        -------
+        Experiments
+            The checked record.
+
+        Raises
+        ------
+        TypeError
+            If the samples are not real numbers.
+        ValueError
+            If shapes or lengths disagree, a sample is not finite, or `dt` is not positive.
+        """
+        if isinstance(y, Experiments):
+            return y
+        if _is_time_response(y):
+            if u is not None:
+                raise ValueError(
+                    "`u` must be left out when `y` is a TimeResponseData: it carries its inputs."
+                )
+            y, u, dt = _from_time_response(y)
+        dt = as_dt(dt)
+        if dt == 0.0:
+            raise ValueError("`dt` must be positive: measured records are samples; got 0.0.")
+        outputs = _runs("y", y, allow_nan=allow_nan)
+        inputs = None if u is None else _runs("u", u, allow_nan=False)
+        if inputs is None:
+            inputs = [(np.zeros((run.shape[0], 0)), ()) for run, _ in outputs]
+        if len(inputs) != len(outputs):
+            raise ValueError(
+                f"`y` and `u` must hold the same number of experiments; got {len(outputs)} and "
+                f"{len(inputs)}."
+            )
+        for number, ((run_y, _), (run_u, _)) in enumerate(zip(outputs, inputs, strict=True)):
+            if run_y.shape[0] != run_u.shape[0]:
+                where = f" in experiment {number}" if len(outputs) > 1 else ""
+                raise ValueError(
+                    f"`y` and `u` must have the same number of samples{where}; got "
+                    f"{run_y.shape[0]} and {run_u.shape[0]}."
+                )
+        for name, runs in (("y", outputs), ("u", inputs)):
+            widths = sorted({run.shape[1] for run, _ in runs})
+            if len(widths) > 1:
+                raise ValueError(
+                    f"every experiment must have the same channels in `{name}`; got {widths}."
+                )
+            for run, _ in runs:
+                run.setflags(write=False)
+        return cls(
+            tuple(run for run, _ in outputs),
+            tuple(run for run, _ in inputs),
+            dt,
+            outputs[0][1],
+            inputs[0][1],
+        )
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs p."""
+        return self.y[0].shape[1]
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs m."""
+        return self.u[0].shape[1]
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples in all experiments together."""
+        return sum(run.shape[0] for run in self.y)
+
+    def __len__(self) -> int:
+        """Return the number of experiments."""
+        return len(self.y)
+
+    def __repr__(self) -> str:
+        lengths = ", ".join(str(run.shape[0]) for run in self.y)
+        return (
+            f"Experiments({len(self)} of {lengths} samples, outputs {list(self.output_names)}, "
+            f"inputs {list(self.input_names)}, dt={self.dt:g})"
+        )
+
+
+def _is_time_response(value: Any) -> bool:
+    """Tell whether a value is a python-control TimeResponseData, without importing control."""
+    return type(value).__name__ == "TimeResponseData"
+
+
+def _from_time_response(response: Any) -> tuple[list[np.ndarray], list[np.ndarray] | None, float]:
+    """Return outputs, inputs and sample time; every trace is an experiment."""
+    times = np.asarray(response.time, dtype=float)
+    steps = np.diff(times)
+    if steps.size == 0 or not np.allclose(steps, steps[0], rtol=1e-6, atol=0.0):
+        raise ValueError("the TimeResponseData must have at least two equally spaced times.")
+    n_outputs, n_inputs = response.noutputs, response.ninputs
+    y = np.asarray(response.y).reshape(n_outputs, -1, times.size)
+    runs_y = [y[:, k].T for k in range(y.shape[1])]
+    if not n_inputs:
+        return runs_y, None, float(steps[0])
+    u = np.asarray(response.u).reshape(n_inputs, -1, times.size)
+    return runs_y, [u[:, k].T for k in range(u.shape[1])], float(steps[0])
+
+
+def _runs(name: str, value: Any, *, allow_nan: bool) -> list[tuple[np.ndarray, tuple[str, ...]]]:
+    """Split raw data into checked (T_i, channels) arrays with their channel names."""
+    if isinstance(value, (list, tuple)):
+        if len(value) == 0:
+            raise ValueError(f"`{name}` must hold at least one experiment; got an empty list.")
+        if all(hasattr(part, "ndim") and part.ndim > 0 for part in value):
+            return [_run(f"{name}[{k}]", part, name, allow_nan) for k, part in enumerate(value)]
+    if not hasattr(value, "to_numpy") and np.ndim(value) == 3:
+        value = np.asarray(value)
+        return [_run(f"{name}[{k}]", part, name, allow_nan) for k, part in enumerate(value)]
+    return [_run(name, value, name, allow_nan)]
+
+
+def _run(
+    label: str, value: Any, prefix: str, allow_nan: bool
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Check one run and find its channel names."""
+    names: tuple[str, ...] = ()
+    if hasattr(value, "to_numpy"):  # a pandas (or polars) DataFrame or Series
+        columns = getattr(value, "columns", None)
+        if columns is None:
+            columns = [getattr(value, "name", None) or prefix]
+        names = tuple(str(c) for c in columns)
+        value = value.to_numpy()
+    array = as_signal(label, value, None, allow_nan=True)
+    if not allow_nan and (missing := np.isnan(array).any(axis=-1)).any():
+        raise ValueError(
+            f"`{label}` has {int(missing.sum())} samples with a missing value (NaN), the first at "
+            f"index {int(np.argmax(missing.ravel()))}. This needs complete records: cut the record "
+            "at the gaps and pass the pieces as a list of experiments."
+        )
+    if array.ndim != 2:
+        raise ValueError(f"`{label}` must have shape (T, channels); got {array.shape}.")
+    if array.shape[0] == 0:
+        raise ValueError(f"`{label}` has no samples.")
+    channels = array.shape[1]
+    if prefix == "y" and channels == 0:
+        raise ValueError(f"`{label}` has no outputs; got shape {array.shape}.")
+    if not names:
+        names = (prefix,) if channels == 1 else tuple(f"{prefix}{k + 1}" for k in range(channels))
+    return array, names

@@ -1,0 +1,185 @@
+r"""Geometry of past and future on a ``HankelFactor``: projections, weights, state sequences.
+
+The rows of the transposed factor are the data rows in an orthonormal basis, so every projection of
+the (very long) data is a small one here. Glossary, with Van Overschee and De Moor's symbols:
+
+    Uf, Yf      future inputs and outputs                    U_f, Y_f
+    Wp          past inputs and outputs                      W_p
+    oblique     Y_f along U_f on W_p                         O_i
+    joint       Y_f on [W_p; U_f]                            Z_i
+    Gamma       extended observability matrix                Gamma_i
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy
+
+from realization.internal import triangular_factor
+
+from .hankel_factor import HankelFactor
+
+__all__ = ["FactorBlocks", "WeightedSubspace", "weighted_subspace"]
+
+Weight = Literal["n4sid", "moesp", "cva", "ivm"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactorBlocks:
+    """The rows of the data in orthonormal coordinates, cut into past and future.
+
+    Parameters
+    ----------
+    rows : (d - 1, d - 1 or d) ndarray
+        Lower triangular; rows ordered u_f, u_p, y_p, y_f.
+    n_outputs : int
+        p.
+    n_inputs : int
+        m.
+    past : int
+        Number of past samples.
+    future : int
+        Number of future samples.
+    n_columns : int
+        Number of start times behind the factor.
+    n_samples : int
+        Number of samples behind the factor.
+    """
+
+    rows: np.ndarray
+    n_outputs: int
+    n_inputs: int
+    past: int
+    future: int
+    n_columns: int
+    n_samples: int
+
+    @classmethod
+    def from_factor(cls, factor: HankelFactor, *, remove_means: bool) -> FactorBlocks:
+        """Cut a factor; with `remove_means` the constant is projected out first."""
+        R = factor.R[1:, 1:] if remove_means else triangular_factor(factor.R[:, 1:])
+        sizes = (factor.n_outputs, factor.n_inputs, factor.past, factor.future)
+        return cls(R.T, *sizes, factor.n_columns, factor.n_samples)
+
+    @property
+    def n_future_inputs(self) -> int:
+        """Number of rows of Uf."""
+        return self.future * self.n_inputs
+
+    @property
+    def split(self) -> int:
+        """Index of the first row of Yf."""
+        return self.n_future_inputs + self.past * (self.n_inputs + self.n_outputs)
+
+    @property
+    def Uf(self) -> np.ndarray:
+        """Future inputs."""
+        return self.rows[: self.n_future_inputs]
+
+    @property
+    def Wp(self) -> np.ndarray:
+        """Past inputs and outputs."""
+        return self.rows[self.n_future_inputs : self.split]
+
+    @property
+    def Yf(self) -> np.ndarray:
+        """Future outputs."""
+        return self.rows[self.split :]
+
+    def projections(self, shift: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (oblique, joint) projections of the future, its start moved by `shift` (0 or 1).
+
+        With ``shift = 1`` the first future sample counts as past, and the future is one shorter.
+        """
+        m, p = shift * self.n_inputs, shift * self.n_outputs
+        future_u, future_y = self.Uf[m:], self.Yf[p:]
+        past_rows = np.vstack([self.Wp, self.Uf[:m], self.Yf[:p]])
+        regressors = np.vstack([future_u, past_rows])
+        coefficients = regress(future_y, regressors)
+        oblique = coefficients[:, future_u.shape[0] :] @ past_rows
+        return oblique, coefficients @ regressors
+
+
+def regress(targets: np.ndarray, regressors: np.ndarray) -> np.ndarray:
+    """Return the least-squares X in ``targets ~ X @ regressors``, rank decided by pivoted QR."""
+    if regressors.shape[0] == 0:
+        return np.zeros((targets.shape[0], 0))
+    cond = max(regressors.shape) * np.finfo(float).eps
+    solution = scipy.linalg.lstsq(
+        regressors.T, targets.T, cond=cond, lapack_driver="gelsy", check_finite=False
+    )
+    return solution[0].T
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightedSubspace:
+    """Singular value decomposition of the weighted future, the heart of every subspace method.
+
+    Parameters
+    ----------
+    gamma : (p future, r) ndarray
+        ``W1^-1 U``: its leading n columns span the extended observability matrix of order n.
+    singular_values : (r,) ndarray
+        Of the weighted matrix, unscaled.
+    right : (r, k) ndarray
+        Right singular vectors: for "cva" the canonical variates of the past.
+    """
+
+    gamma: np.ndarray
+    singular_values: np.ndarray
+    right: np.ndarray
+
+
+def weighted_subspace(blocks: FactorBlocks, weight: Weight) -> WeightedSubspace:
+    r"""Decompose the future explained by the past, in the metric of the method.
+
+    ============  ======================================  =====================================
+    weight        matrix decomposed                       reference
+    ============  ======================================  =====================================
+    ``n4sid``     oblique projection O                    Van Overschee and De Moor (1994)
+    ``moesp``     O projected off the future inputs       Verhaegen (1994), PO-MOESP
+    ``cva``       the same, future whitened               Larimore (1990)
+    ``ivm``       instrument covariance, future whitened  Viberg (1995)
+    ============  ======================================  =====================================
+
+    Parameters
+    ----------
+    blocks : FactorBlocks
+        The data.
+    weight : str
+        One of the four.
+
+    Returns
+    -------
+    WeightedSubspace
+        Singular values and the unweighted left singular vectors.
+    """
+    f, w = blocks.n_future_inputs, blocks.split
+    explained = blocks.Yf[:, f:w]  # future on past, both off the future inputs
+    if weight == "n4sid":
+        matrix = blocks.projections(0)[0]
+        whitener = colour = None
+    elif weight == "moesp":
+        matrix, whitener, colour = explained, None, None
+    else:
+        whitener, colour = _whitening(blocks.Yf[:, f:])
+        matrix = whitener @ explained
+        if weight == "ivm":
+            past_rows = blocks.Wp[:, :w]
+            basis = scipy.linalg.svd(past_rows, full_matrices=False)
+            keep = basis[1] > max(past_rows.shape) * np.finfo(float).eps * basis[1][0]
+            matrix = matrix @ blocks.Wp[:, f:w].T @ (basis[0][:, keep] / basis[1][keep])
+    left, singular_values, right = scipy.linalg.svd(matrix, full_matrices=False)
+    gamma = left if colour is None else colour @ left
+    return WeightedSubspace(gamma, singular_values, right)
+
+
+def _whitening(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return W (r, k) and V (k, r) with W rows rows' W' = I and V = W^+, rank-revealing."""
+    left, sizes, _ = scipy.linalg.svd(rows, full_matrices=False)
+    keep = sizes > max(rows.shape) * np.finfo(float).eps * sizes[0] if sizes.size else []
+    left, sizes = left[:, keep], sizes[keep]
+    return (left / sizes).T, left * sizes

@@ -1,0 +1,257 @@
+"""What identification returns: a model, its evidence, and the offsets it was found around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from realization import (
+    Forecast,
+    InnovationSSM,
+    Simulation,
+    forecast,
+    poles,
+    predict,
+    simulate,
+)
+from realization.internal import Rng, as_signal, stability_margin
+
+from .order import OrderTable
+
+__all__ = ["IdentificationResult"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class IdentificationResult:
+    r"""An identified model with the evidence for it.
+
+    Parameters
+    ----------
+    model : InnovationSSM
+        The model, in deviations from the offset; its own `x0` is zero.
+    x0 : tuple of (n,) ndarray
+        Estimated initial state of each experiment; empty when only a factor was given.
+    singular_values : (r,) ndarray
+        Singular values of the method, unscaled; empty for methods that have none.
+    order_table : OrderTable or None
+        Every order criterion for every order.
+    method : str
+        The method that produced the model.
+    options : dict
+        What was asked and what was chosen: past, future, bd, focus, criterion, ...
+    offset : tuple of ndarray
+        ``(y0, u0)``: the model says :math:`y - y_0 = G (u - u_0) + \text{noise}`.
+    warnings : tuple of str
+        Everything that had to be said: what was changed, what is doubtful.
+    covariance : ndarray or None
+        Covariance of the entries of A, B, C, (D,) K row by row; None when the method gives none.
+    fits : dict of str to (p,) ndarray
+        Fit percentages on the estimation record, by name of the horizon.
+    n_samples : int
+        Number of samples of the estimation record.
+    output_names : tuple of str
+        One name per output.
+    input_names : tuple of str
+        One name per input.
+    """
+
+    model: InnovationSSM
+    x0: tuple[np.ndarray, ...]
+    singular_values: np.ndarray
+    order_table: OrderTable | None
+    method: str
+    options: dict[str, Any]
+    offset: tuple[np.ndarray, np.ndarray]
+    warnings: tuple[str, ...] = ()
+    covariance: np.ndarray | None = None
+    fits: dict[str, np.ndarray] = field(default_factory=dict)
+    n_samples: int = 0
+    output_names: tuple[str, ...] = ()
+    input_names: tuple[str, ...] = ()
+
+    @property
+    def n_states(self) -> int:
+        """State dimension of the model."""
+        return self.model.n_states
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs."""
+        return self.model.n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs."""
+        return self.model.n_outputs
+
+    @property
+    def dt(self) -> float:
+        """Sample time."""
+        return self.model.dt
+
+    def simulate(
+        self,
+        u: ArrayLike | None = None,
+        *,
+        steps: int | None = None,
+        x0: ArrayLike | None = None,
+        noise: bool = False,
+        rng: Rng = None,
+    ) -> Simulation:
+        """Simulate the model in the units of the data, offsets included.
+
+        Parameters
+        ----------
+        u : (T, m) array_like, optional
+            Inputs; needed if the model has any.
+        steps : int, optional
+            Number of samples, for a model without inputs.
+        x0 : (n,) array_like, optional
+            Initial state; default zero (the operating point).
+        noise : bool, default False
+            Add noise drawn from the model's law.
+        rng : int, Generator or None, optional
+            Source of randomness.
+
+        Returns
+        -------
+        Simulation
+            `y` (T, p), and the states `x`.
+        """
+        path = simulate(self.model, self._input(u), steps=steps, x0=x0, noise=noise, rng=rng)
+        return replace(path, y=path.y + self.offset[0])
+
+    def predict(
+        self,
+        y: ArrayLike,
+        u: ArrayLike | None = None,
+        *,
+        horizon: float = 1,
+        x0: ArrayLike | None = None,
+    ) -> np.ndarray:
+        """Predict the output `horizon` steps ahead, offsets included.
+
+        Parameters
+        ----------
+        y : (T, p) array_like
+            Outputs; NaN marks a missing sample.
+        u : (T, m) array_like, optional
+            Inputs; needed if the model has any.
+        horizon : int or inf, default 1
+            Steps ahead: row t uses y up to t - horizon.
+        x0 : (n,) array_like, optional
+            Initial state; default zero (the operating point).
+
+        Returns
+        -------
+        (T, p) ndarray
+            Predicted outputs.
+        """
+        deviations = self._output(y)
+        y_hat = predict(self.model, deviations, self._input(u), horizon=horizon, x0=x0)
+        return y_hat + self.offset[0]
+
+    def forecast(
+        self,
+        y: ArrayLike,
+        u: ArrayLike | None = None,
+        *,
+        u_future: ArrayLike | None = None,
+        steps: int,
+    ) -> Forecast:
+        """Forecast beyond the data, offsets included.
+
+        Parameters
+        ----------
+        y : (T, p) array_like
+            Outputs up to now.
+        u : (T, m) array_like, optional
+            Inputs up to now; needed if the model has any.
+        u_future : (steps, m) array_like, optional
+            Inputs from now on; needed if the model has any.
+        steps : int
+            Number of samples to forecast.
+
+        Returns
+        -------
+        Forecast
+            Mean (steps, p) and covariance (steps, p, p).
+        """
+        ahead = forecast(
+            self.model,
+            self._output(y),
+            self._input(u),
+            u_future=self._input(u_future),
+            steps=steps,
+        )
+        return replace(ahead, mean=ahead.mean + self.offset[0])
+
+    def _input(self, u: ArrayLike | None) -> np.ndarray | None:
+        """Return the input in deviations from its offset."""
+        return None if u is None else as_signal("u", u, self.n_inputs) - self.offset[1]
+
+    def _output(self, y: ArrayLike) -> np.ndarray:
+        """Return the output in deviations from its offset."""
+        return as_signal("y", y, self.n_outputs, allow_nan=True) - self.offset[0]
+
+    def __repr__(self) -> str:
+        return f"IdentificationResult({self.method}, {self.model!r})"
+
+    def summary(self) -> str:
+        """Return what a person wants to know, as text: model, modes, fits, order table, warnings.
+
+        Returns
+        -------
+        str
+            Several lines.
+        """
+        model = self.model
+        inputs = f"inputs {', '.join(self.input_names)}" if self.input_names else "no inputs"
+        choices = ", ".join(f"{key} {value}" for key, value in self.options.items())
+        lines = [
+            f"{self.method} model of order {self.n_states} from {self.n_samples} samples, "
+            f"sample time {self.dt:g}",
+            f"outputs {', '.join(self.output_names)}; {inputs}",
+            f"chosen with: {choices}",
+        ]
+        if np.any(self.offset[0]) or np.any(self.offset[1]):
+            lines.append(f"offsets: y0 {_numbers(self.offset[0])}, u0 {_numbers(self.offset[1])}")
+        for name, fit in self.fits.items():
+            lines.append(f"fit on the estimation record, {name}: {_numbers(fit)} %")
+        variance = np.diag(model.Re)
+        lines.append(f"innovation standard deviation: {_numbers(np.sqrt(variance))}")
+        lines += ["", pole_table(model)]
+        if (margin := stability_margin(model.A, model.dt)) <= 0:
+            lines.append(f"the model is UNSTABLE (margin {margin:.2g})")
+        if (margin := stability_margin(model.A - model.K @ model.C, model.dt)) <= 0:
+            lines.append(f"the predictor A - K C is UNSTABLE (margin {margin:.2g})")
+        if self.order_table is not None:
+            lines += ["", str(self.order_table)]
+        if self.warnings:
+            lines += ["", "to be known:"] + [f"  - {text}" for text in self.warnings]
+        return "\n".join(lines)
+
+
+def pole_table(model: InnovationSSM) -> str:
+    """Return the poles of a discrete-time model with damping, frequency and time constant."""
+    lines = ["        pole             modulus    time constant    period"]
+    values = np.asarray(poles(model), dtype=complex)
+    for pole in values[np.lexsort((np.imag(values), -np.abs(values)))]:
+        if pole.imag < 0:
+            continue
+        modulus = abs(pole)
+        constant = "-"
+        if modulus > 0 and modulus != 1:
+            constant = f"{-model.dt / np.log(modulus):.4g}"
+        period = f"{2 * np.pi * model.dt / np.angle(pole):.4g}" if np.angle(pole) > 0 else "-"
+        text = f"{pole.real:.4f} ± {pole.imag:.4f}i" if pole.imag > 0 else f"{pole.real:.4f}"
+        lines.append(f"{text:>20}     {modulus:>8.4f}    {constant:>12}    {period:>8}")
+    return "\n".join(lines)
+
+
+def _numbers(values: np.ndarray) -> str:
+    """Format a few numbers for a line of text."""
+    return " ".join(f"{value:.4g}" for value in values) if values.size else "-"
