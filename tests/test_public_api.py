@@ -3,12 +3,17 @@
 import importlib
 import inspect
 import re
+import tomllib
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("realization", "identification", "canonical_forms", "diffusion")
+CHECKS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["numpydoc_validation"][
+    "checks"
+]
 NEEDS_EXTRA = {"canonical_forms.bmojo": "torch", "identification.distributed": "dask"}
 
 
@@ -64,22 +69,28 @@ def test_public_subpackages_have_a_page(package):
     assert missing == []
 
 
+def public_members(cls):
+    """Return the names of a class's own public methods and properties."""
+    kinds = property | cached_property | classmethod | staticmethod
+    return [
+        name
+        for name, raw in vars(cls).items()
+        if not name.startswith("_") and (inspect.isfunction(raw) or isinstance(raw, kinds))
+    ]
+
+
 @pytest.mark.parametrize(
     ("module", "name"), [(module, name) for module, names in DOCUMENTED.items() for name in names]
 )
-def test_everything_public_has_a_docstring(module, name):
+def test_docstring_follows_numpydoc(module, name):
+    validate = pytest.importorskip("numpydoc.validate").validate
     value = getattr(load(module), name)
     assert not inspect.ismodule(value), "a public name is a class, a function or a value"
     assert inspect.getdoc(value)
-    if inspect.isclass(value):
-        undocumented = [
-            member
-            for member, raw in vars(value).items()
-            if not member.startswith("_")
-            and (inspect.isfunction(raw) or isinstance(raw, property | classmethod | staticmethod))
-            and not inspect.getdoc(raw)
-        ]
-        assert undocumented == []
+    members = public_members(value) if inspect.isclass(value) else []
+    for path in [f"{module}.{name}", *(f"{module}.{name}.{member}" for member in members)]:
+        found = [(path, *error) for error in validate(path)["errors"] if error[0] in CHECKS]
+        assert found == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
