@@ -120,12 +120,12 @@ def linear_response(
         step = max(CHUNK // length, 1) * length
         for first in range(0, whole, step):
             last = min(first + step, whole)
-            state = _advance(blocks, u[:, first:last], state, y[:, first:last])
+            state = _advance(blocks, length, u[:, first:last], state, y[:, first:last])
         if rest:
             power = np.linalg.matrix_power(A, rest)
             toeplitz = toeplitz[: rest * m, : rest * p]
             blocks = power, reach[(length - rest) * m :], observe[:, : rest * p], toeplitz
-            state = _advance(blocks, u[:, whole:], state, y[:, whole:])
+            state = _advance(blocks, rest, u[:, whole:], state, y[:, whole:])
     return y.reshape(*batch, T, p), state.reshape(*batch, n)
 
 
@@ -157,11 +157,11 @@ def _block_matrices(
 
 
 def _advance(
-    blocks: tuple[np.ndarray, ...], u: np.ndarray, x: np.ndarray, y: np.ndarray
+    blocks: tuple[np.ndarray, ...], length: int, u: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
     """Fill `y` (S, K L, p) over K whole blocks and return the state after them (S, n)."""
     power, reach, observe, toeplitz = blocks
-    count = y.shape[1] * y.shape[2] // toeplitz.shape[1]
+    count = u.shape[1] // length
     u = u.reshape(len(u), count, toeplitz.shape[0])
     states = np.empty((len(u), count + 1, x.shape[1]), y.dtype)
     states[:, 0] = x
