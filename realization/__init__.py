@@ -21,7 +21,15 @@ from .gramians import bilinear_gramians, bilinear_truncate, h2_norm
 from .kalman import FilterResult, kalman_filter, log_likelihood
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
+from .positive_real import (
+    PositiveRealRepair,
+    PositiveRealTest,
+    is_positive_real,
+    kyp_matrix,
+    make_positive_real,
+)
 from .response import frequency_response, poles, transmission_zeros
+from .sampling import continuize, discretize
 from .simulation import Forecast, Simulation, forecast, predict, simulate
 
 __all__ = [
@@ -36,19 +44,25 @@ __all__ = [
     "NotEmbeddable",
     "NotPositiveRealError",
     "NumericalWarning",
+    "PositiveRealRepair",
+    "PositiveRealTest",
     "Simulation",
     "UnstableModelError",
     "autocovariance",
     "bilinear_gramians",
     "bilinear_truncate",
+    "continuize",
     "diagonal_bilinear",
+    "discretize",
     "forecast",
     "frequency_response",
     "h2_norm",
     "innovation_form",
+    "is_positive_real",
     "kalman_filter",
     "kyp_matrix",
     "log_likelihood",
+    "make_positive_real",
     "markov_parameters",
     "minimal_bilinear",
     "minimal_covariance",

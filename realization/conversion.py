@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._linalg import covariance_factor, stability_margin, symmetrize
+from ._linalg import covariance_factor, stability_margin
+from ._noise import covariance_data, noise_covariances
 from ._validation import as_instance, as_symmetric
 from .covariance import innovation_data
-from .lyapunov import solve_lyapunov
 from .models import AnyLinear, CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .positive_real import kyp_matrix
 from .riccati import solve_filter_riccati
@@ -78,12 +78,8 @@ def to_covariance(model: CovarianceModel | AnyLinear) -> CovarianceModel:
     as_instance("model", model, _RECORDS)
     if isinstance(model, CovarianceModel):
         return model
-    A, C, dt = model.A, model.C, model.dt
-    Q, R, S = _noise_covariance(model)
-    P = solve_lyapunov(A, Q, dt=dt)
-    if dt == 0.0:
-        return CovarianceModel(A, C, P @ C.T + S, R, dt=dt)
-    return CovarianceModel(A, C, A @ P @ C.T + S, symmetrize(C @ P @ C.T + R), dt=dt)
+    N, Lambda0 = covariance_data(model)
+    return CovarianceModel(model.A, model.C, N, Lambda0, dt=model.dt)
 
 
 def to_gaussian(model: CovarianceModel | AnyLinear, P: ArrayLike | None = None) -> GaussianSSM:
@@ -156,9 +152,9 @@ def to_gaussian(model: CovarianceModel | AnyLinear, P: ArrayLike | None = None) 
         return model
     if isinstance(model, CovarianceModel):
         _, K, Re = innovation_data(model)
-        Q, R, S = _noise_covariance(InnovationSSM(A, C, K, Re, dt=dt))
+        Q, R, S = noise_covariances(InnovationSSM(A, C, K, Re, dt=dt))
         return GaussianSSM(A, C, Q, R, S, dt=dt)
-    Q, R, S = _noise_covariance(model)
+    Q, R, S = noise_covariances(model)
     if isinstance(model, LinearSSM):
         return GaussianSSM(A, C, Q, R, S, dt=dt)
     P0 = np.zeros_like(A)
@@ -235,22 +231,12 @@ def innovation_form(model: CovarianceModel | AnyLinear) -> InnovationSSM:
         return InnovationSSM(A, C, K, Re, dt=dt)
     if isinstance(model, InnovationSSM) and stability_margin(A - model.K @ C, dt) >= 0:
         return model
-    Q, R, S = _noise_covariance(model)
+    Q, R, S = noise_covariances(model)
     _, K, Re = solve_filter_riccati(A, C, Q, R, S, dt=dt)
     if isinstance(model, LinearSSM):
         return InnovationSSM(A, C, K, Re, dt=dt)
     x0 = model.m0 if isinstance(model, GaussianSSM) else model.x0
     return InnovationSSM(A, C, K, Re, B=model.B, D=model.D, x0=x0, dt=dt)
-
-
-def _noise_covariance(model: AnyLinear) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the blocks Q, R, S of the covariance of the noise that drives a model."""
-    if isinstance(model, GaussianSSM):
-        return model.Q, model.R, model.S
-    if isinstance(model, InnovationSSM):
-        KRe = model.K @ model.Re
-        return symmetrize(KRe @ model.K.T), model.Re, KRe
-    return model.B @ model.B.T, model.D @ model.D.T, model.B @ model.D.T
 
 
 def _gaussian_with_covariance(model: CovarianceModel | AnyLinear, P: ArrayLike) -> GaussianSSM:

@@ -27,14 +27,14 @@ from ._linalg import stability_margin, symmetrize
 from .exceptions import AccuracyError, NumericalWarning
 from .lyapunov import unchecked_lyapunov
 
-__all__ = ["solve_covariance_riccati", "solve_filter_riccati"]
+__all__ = ["RiccatiData", "solve_covariance_riccati", "solve_filter_riccati", "to_discrete_time"]
 
 _GOOD = 1e-12  # a residual at which no other route is tried
 _ACCEPTABLE = 1e-9  # above this no route has solved the equation
 _RESOLUTION = 1e-9  # relative uncertainty of the solution that deserves a warning
 
 
-class _Equation(NamedTuple):
+class RiccatiData(NamedTuple):
     """The data of one Riccati equation, in the notation of the module docstring."""
 
     A: np.ndarray
@@ -103,7 +103,7 @@ def solve_filter_riccati(
         If the solution is determined to fewer than nine digits, because zeros of the spectral
         density lie on (or too near) the stability boundary.
     """
-    solution = _solve(_Equation(A, C, Q, R, S, dt))
+    solution = _solve(RiccatiData(A, C, Q, R, S, dt))
     return solution.X, solution.K, solution.Re
 
 
@@ -156,11 +156,11 @@ def solve_covariance_riccati(
         If the solution is determined to fewer than nine digits: the spectral density (nearly)
         touches zero.
     """
-    solution = _solve(_Equation(A, C, np.zeros_like(A), Lambda0, N, dt))
+    solution = _solve(RiccatiData(A, C, np.zeros_like(A), Lambda0, N, dt))
     return -solution.X, solution.K, solution.Re
 
 
-def _solve(equation: _Equation) -> _Solution:
+def _solve(equation: RiccatiData) -> _Solution:
     """Return the stabilising solution, checked, by the first route that is good enough."""
     n, p = equation.A.shape[0], equation.C.shape[0]
     if n == 0:
@@ -197,7 +197,7 @@ def _solve(equation: _Equation) -> _Solution:
     return best
 
 
-def _gain(equation: _Equation, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+def _gain(equation: RiccatiData, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Return K and Re of a candidate X, or None where Re is not positive definite."""
     A, C, _, R, S, dt = equation
     Re = R if dt == 0.0 else symmetrize(R + C @ X @ C.T)
@@ -209,7 +209,7 @@ def _gain(equation: _Equation, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] |
     return scipy.linalg.cho_solve(factor, cross.T).T, Re
 
 
-def _defect(equation: _Equation, X: np.ndarray, K: np.ndarray, Re: np.ndarray) -> tuple:
+def _defect(equation: RiccatiData, X: np.ndarray, K: np.ndarray, Re: np.ndarray) -> tuple:
     """Return the error matrix of the equation at X, and its norm relative to the largest term."""
     A, C, Q, _, S, dt = equation
     correction = K @ Re @ K.T
@@ -228,7 +228,7 @@ def _defect(equation: _Equation, X: np.ndarray, K: np.ndarray, Re: np.ndarray) -
     return symmetrize(error), size / float(scale) if scale > 0 else size
 
 
-def _polish(equation: _Equation, X: np.ndarray) -> _Solution | None:
+def _polish(equation: RiccatiData, X: np.ndarray) -> _Solution | None:
     """Return the candidate after Newton steps, or None if it is not a stabilising solution."""
     best: _Solution | None = None
     for _ in range(4):
@@ -269,7 +269,7 @@ def _warn_of_lost_digits(doubt: float, margin: float, lost: float) -> None:
         warnings.warn(text, NumericalWarning, stacklevel=5)
 
 
-def _zero_doubt(equation: _Equation, solution: _Solution) -> float:
+def _zero_doubt(equation: RiccatiData, solution: _Solution) -> float:
     """Estimate the relative error of X that rounding in the data causes through the zeros.
 
     A perturbation E of the equation moves X by the solution of the closed loop's Lyapunov
@@ -289,7 +289,7 @@ def _zero_doubt(equation: _Equation, solution: _Solution) -> float:
     return min(float(eps * rate * np.max(moved[seen] / sizes[seen])), 1.0)
 
 
-def _cancellation(equation: _Equation, Re: np.ndarray) -> float:
+def _cancellation(equation: RiccatiData, Re: np.ndarray) -> float:
     """Return how much larger than Re, in its worst direction, the terms are that make it."""
     sizes = np.abs(np.diagonal(equation.R)) + np.diagonal(Re)
     factor = np.linalg.cholesky(Re)
@@ -297,7 +297,7 @@ def _cancellation(equation: _Equation, Re: np.ndarray) -> float:
     return float(np.linalg.norm(scaled, 2) ** 2)
 
 
-def _pencil(equation: _Equation) -> np.ndarray | None:
+def _pencil(equation: RiccatiData) -> np.ndarray | None:
     """Solve by the stable subspace of the extended pencil (scipy)."""
     A, C, Q, R, S, dt = equation
     solver = scipy.linalg.solve_continuous_are if dt == 0.0 else scipy.linalg.solve_discrete_are
@@ -309,33 +309,41 @@ def _pencil(equation: _Equation) -> np.ndarray | None:
         return None
 
 
-def _cayley(equation: _Equation) -> _Equation:
-    r"""Return the discrete-time equation with the same solution.
+def to_discrete_time(equation: RiccatiData) -> tuple[RiccatiData, float]:
+    r"""Return the discrete-time equation with the same solution, by the Cayley transform.
 
-    With :math:`s = \gamma (z - 1) / (z + 1)` the spectral densities agree point by point.
+    With :math:`s = g (z - 1) / (z + 1)` the spectral densities agree point by point.
+
+    Parameters
+    ----------
+    equation : RiccatiData
+        Data in continuous time, of order 1 or more.
+
+    Returns
+    -------
+    discrete : RiccatiData
+        Data in discrete time.
+    g : float
+        Positive: the geometric mean of the extreme pole moduli, within three decades.
     """
     A, C, Q, R, S, _ = equation
-    eigenvalues = np.abs(np.linalg.eigvals(A))
-    gamma = float(np.sqrt(eigenvalues.max() * max(eigenvalues.min(), 1e-3 * eigenvalues.max())))
-    gamma = gamma or 1.0
     n = A.shape[0]
-    # one factorisation of gamma I - A serves all three products
-    left, right = np.hstack([gamma * np.eye(n) + A, Q, S]), C
-    factor = scipy.linalg.lu_factor(gamma * np.eye(n) - A)
-    solved = scipy.linalg.lu_solve(factor, left)
-    CM = scipy.linalg.lu_solve(factor, right.T, trans=1).T
-    MQ, MS = solved[:, n : 2 * n], solved[:, 2 * n :]
-    QMt = scipy.linalg.lu_solve(factor, MQ.T)  # M Q M'
-    root = np.sqrt(2 * gamma)
-    Rd = symmetrize(R + CM @ Q @ CM.T + CM @ S + S.T @ CM.T)
-    return _Equation(
-        solved[:, :n], root * CM, symmetrize(2 * gamma * QMt), Rd, root * (MQ @ CM.T + MS), 1.0
-    )
+    sizes = np.abs(np.linalg.eigvals(A))
+    g = float(np.sqrt(sizes.max() * max(sizes.min(), 1e-3 * sizes.max()))) or 1.0
+    resolvent = g * np.eye(n) - A
+    solved = np.linalg.solve(resolvent, np.hstack([g * np.eye(n) + A, Q, S]))
+    Ad, MQ, MS = solved[:, :n], solved[:, n : 2 * n], solved[:, 2 * n :]
+    CM = np.linalg.solve(resolvent.T, C.T).T
+    Qd = 2 * g * symmetrize(np.linalg.solve(resolvent, MQ.T))
+    CMS = CM @ S
+    Rd = symmetrize(R + CM @ Q @ CM.T + CMS + CMS.T)
+    root = np.sqrt(2 * g)
+    return RiccatiData(Ad, root * CM, Qd, Rd, root * (MQ @ CM.T + MS), 1.0), g
 
 
-def _doubling(equation: _Equation) -> np.ndarray | None:
+def _doubling(equation: RiccatiData) -> np.ndarray | None:
     """Solve by the structure-preserving doubling algorithm (quadratic convergence)."""
-    A, C, Q, R, S, _ = _cayley(equation) if equation.dt == 0.0 else equation
+    A, C, Q, R, S, _ = equation if equation.dt > 0.0 else to_discrete_time(equation)[0]
     n = A.shape[0]
     try:
         factor = scipy.linalg.cho_factor(R)
@@ -353,9 +361,9 @@ def _doubling(equation: _Equation) -> np.ndarray | None:
     return H
 
 
-def _recursion(equation: _Equation, steps: int = 4000) -> np.ndarray | None:
+def _recursion(equation: RiccatiData, steps: int = 4000) -> np.ndarray | None:
     """Solve by the predictor's covariance recursion from zero (Faurre's iteration)."""
-    equation = _cayley(equation) if equation.dt == 0.0 else equation
+    equation = equation if equation.dt > 0.0 else to_discrete_time(equation)[0]
     X = np.zeros_like(equation.A)
     for _ in range(steps):
         gain = _gain(equation, X)
