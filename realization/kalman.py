@@ -246,7 +246,10 @@ def filter_records(
     from .scan.kalman import kalman_scan
 
     Q, R, S = noise_covariance(model)
-    P0 = initial_moments(model)[1] if isinstance(model, GaussianSSM) else np.zeros_like(Q)
+    if isinstance(model, GaussianSSM):
+        P0, gain = initial_moments(model)[1], None
+    else:
+        P0, gain = np.zeros_like(Q), model.K
     x0 = initial_state(model, None) if x0 is None else x0
     batch = np.broadcast_shapes(y.shape[:-2], u.shape[:-2], x0.shape[:-1])
     y, u = (np.broadcast_to(signal, (*batch, *signal.shape[-2:])) for signal in (y, u))
@@ -254,6 +257,7 @@ def filter_records(
     paths = [
         kalman_scan(
             *(model.A, model.B, model.C, model.D, Q, R, S, y[i], u[i], x0[i], P0),
+            gain=gain,
             hold=hold,
             keep_states=keep_states,
             keep_covariances=keep_covariances,

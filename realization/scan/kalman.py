@@ -70,6 +70,7 @@ def kalman_scan(
     x0: np.ndarray,
     P0: np.ndarray,
     *,
+    gain: np.ndarray | None = None,
     hold: bool = True,
     keep_states: bool = True,
     keep_covariances: bool = True,
@@ -88,6 +89,9 @@ def kalman_scan(
         Inputs.
     x0, P0 : (n,), (n, n) ndarray
         Mean and covariance of the first state.
+    gain : (n, p) ndarray, optional
+        The gain that belongs to P0 = 0 when the noise has rank p (an innovations model): with
+        complete data nothing is left to compute.
     hold : bool, default True
         Hold the covariance once it has converged to rounding.
     keep_states : bool, default True
@@ -111,9 +115,13 @@ def kalman_scan(
     Kt = np.zeros((T if keep_covariances else min(T, 1), p, n))
     x[0], P[0] = x0, P0
     L = np.zeros((p, p))
-    until_held = hold and not np.isnan(y).any()
-    system = [np.ascontiguousarray(M, float) for M in (A.T, B.T, C, D, Q, R, S.T, y, u)]
-    last, log_likelihood, pivot = filter_steps(*system, hold, until_held, x, P, Kt, L)
+    complete = not np.isnan(y).any()
+    if complete and gain is not None:
+        Kt[:], last, log_likelihood = gain.T, 0, 0.0
+        pivot = factor_innovation(np.zeros((p, n)), C, R, np.zeros(n), L, p)
+    else:
+        system = [np.ascontiguousarray(M, float) for M in (A.T, B.T, C, D, Q, R, S.T, y, u)]
+        last, log_likelihood, pivot = filter_steps(*system, hold, hold and complete, x, P, Kt, L)
     if pivot >= 0.0:
         raise AccuracyError(
             f"The covariance of the innovation at step {last} is singular: a pivot is {pivot:.1e} "
@@ -124,22 +132,66 @@ def kalman_scan(
         )
     x_last, P_last = x[last % len(x)].copy(), P[last % len(P)].copy()
     if last < T:
-        K, v = Kt[(last - 1) % len(Kt)].T, np.hstack([y[last:], u[last:]])
-        F, B, D = A - K @ C, np.hstack([K, B - K @ D]), np.hstack([np.eye(p), -D])
-        white = scipy.linalg.solve_triangular(L, np.hstack([C, D]), lower=True)
-        e, end = linear_response(F, B, -white[:, :n], white[:, n:], v, x_last)
-        log_likelihood -= (T - last) * (np.log(np.diag(L)).sum() + 0.5 * p * np.log(2 * np.pi))
-        log_likelihood -= 0.5 * np.vdot(e, e)
+        K = Kt[(last - 1) % len(Kt)].T
+        states, rest = steady_scan(
+            A, B, C, D, K, L, y[last:], u[last:], x_last, keep_states=keep_states
+        )
+        log_likelihood, x_last = log_likelihood + rest, states[-1]
         if keep_states:
-            eye, zero = np.eye(n), np.zeros((n, B.shape[1]))
-            x[last:-1], x[-1] = linear_response(F, B, eye, zero, v, x_last)
-        x_last = end
+            x[last:] = states
         Kt[last:], P[last + 1 :] = K.T, P_last
     if not keep_states:
         x = x_last[np.newaxis]
     if not keep_covariances:
         P = P_last[np.newaxis]
-    return KalmanPath(x, P, np.swapaxes(Kt, 1, 2), float(log_likelihood))
+    return KalmanPath(x, P, np.swapaxes(Kt, 1, 2), log_likelihood)
+
+
+def steady_scan(
+    A: np.ndarray,
+    B: np.ndarray,
+    C: np.ndarray,
+    D: np.ndarray,
+    K: np.ndarray,
+    L: np.ndarray,
+    y: np.ndarray,
+    u: np.ndarray,
+    x0: np.ndarray,
+    *,
+    keep_states: bool,
+) -> tuple[np.ndarray, float]:
+    """Filter complete data with a constant gain: a linear system with inputs y and u.
+
+    Parameters
+    ----------
+    A, B, C, D : (n, n), (n, m), (p, n), (p, m) ndarray
+        The system.
+    K : (n, p) ndarray
+        Predictor gain.
+    L : (p, p) ndarray
+        Cholesky factor of the innovation covariance.
+    y, u, x0 : (T, p), (T, m), (n,) ndarray
+        Outputs without NaN, inputs and first state.
+    keep_states : bool
+        Return all states, or the last only.
+
+    Returns
+    -------
+    x : (T + 1, n) ndarray
+        Predicted states; the last only, (1, n), if not all are kept.
+    log_likelihood : float
+        Logarithm of the probability density of the outputs.
+    """
+    (T, p), n = y.shape, A.shape[0]
+    v = np.hstack([y, u]) if u.shape[1] else y
+    F, G = A - K @ C, np.hstack([K, B - K @ D])
+    white = scipy.linalg.solve_triangular(L, np.hstack([-C, np.eye(p), -D]), lower=True)
+    e, x = linear_response(F, G, white[:, :n], white[:, n:], v, x0)
+    x = x[np.newaxis]
+    if keep_states:
+        x = np.concatenate([linear_response(F, G, np.eye(n), np.zeros_like(G), v, x0)[0], x])
+    log_constant = np.log(np.diag(L)).sum() + 0.5 * p * np.log(2 * np.pi)
+    return x, float(-T * log_constant - 0.5 * np.vdot(e, e))
 
 
 @njit(cache=True, nogil=True)
