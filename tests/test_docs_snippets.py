@@ -1,19 +1,22 @@
 """Every Python block of README.md and docs/**/*.md runs.
 
 A page is one session: its blocks share their names, in order. Blocks with ``>>>`` are doctests,
-blocks without are executed. A page whose blocks need an extra says so in a comment of its own line,
-``<!-- needs: torch -->``; it is skipped where that cannot be imported.
+blocks without are executed. A text block under the comment ``<!-- output -->`` is what the block
+before it prints, with ``...`` for what may differ. A page that needs an extra says so in a comment
+on a line of its own, ``<!-- needs: torch -->``, and is skipped where that cannot be imported.
 """
 
+import contextlib
 import doctest
 import importlib.util
+import io
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FENCE = re.compile(r"^```(?:python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"(^<!-- output -->\n)?^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"^<!-- needs: ([\w., ]+) -->$", re.MULTILINE)
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
@@ -22,21 +25,27 @@ def pages():
     """Return the pages with at least one Python block, as paths relative to the root."""
     docs = [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
     candidates = [ROOT / "README.md", *sorted(docs)]
-    return [str(path.relative_to(ROOT)) for path in candidates if FENCE.search(path.read_text())]
+    return [str(path.relative_to(ROOT)) for path in candidates if "```python" in path.read_text()]
 
 
 def run_page(text, name):
     """Run the blocks of one page in order; return the report of what failed."""
     runner = doctest.DocTestRunner(optionflags=FLAGS, verbose=False)
-    session, report = {"__name__": "__main__"}, []
+    session, report, printed = {"__name__": "__main__"}, [], ""
     for match in FENCE.finditer(text):
-        block, line = match[1], text[: match.start()].count("\n") + 1
-        if ">>>" not in block:
-            exec(compile("\n" * line + block, name, "exec"), session)
-            continue
-        test = doctest.DocTestParser().get_doctest(block, session, name, name, line)
-        runner.run(test, out=report.append, clear_globs=False)
-        session.update(test.globs)
+        marked, language, block = match.groups()
+        line = text[: match.start()].count("\n") + 1
+        if language == "text":
+            if marked and not doctest.OutputChecker().check_output(block, printed, FLAGS):
+                report.append(f"{name}:{line}: promised\n{block}but printed\n{printed}")
+        elif ">>>" in block:
+            test = doctest.DocTestParser().get_doctest(block, session, name, name, line)
+            runner.run(test, out=report.append, clear_globs=False)
+            session.update(test.globs)
+        else:
+            with contextlib.redirect_stdout(io.StringIO()) as stream:
+                exec(compile("\n" * line + block, name, "exec"), session)
+            printed = stream.getvalue()
     return "".join(report)
 
 
@@ -49,11 +58,15 @@ def test_page_runs(page, tmp_path, monkeypatch):
                 pytest.skip(f"{page} needs {module.strip()}")
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(tmp_path)
-    assert run_page(text, page) == ""
+    report = run_page(text, page)
+    assert not report, report
 
 
 def test_a_wrong_snippet_is_noticed():
     wrong = "```python\n>>> 1 + 1\n3\n```\n"
     right = "```python\ntotal = 1 + 1\n```\ntext\n```python\n>>> total\n2\n```\n"
+    promise = "```python\nprint('a', 1)\n```\n<!-- output -->\n```text\na {}\n```\n"
     assert "Got:\n    2" in run_page(wrong, "page")
     assert run_page(right, "page") == ""
+    assert "promised" in run_page(promise.format(2), "page")
+    assert run_page(promise.format("..."), "page") == ""
