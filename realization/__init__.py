@@ -18,6 +18,7 @@ from .exceptions import (
     UnstableModelError,
 )
 from .gramians import bilinear_gramians, bilinear_truncate, h2_norm
+from .hankel import ho_kalman
 from .kalman import FilterResult, kalman_filter, log_likelihood
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
@@ -31,6 +32,7 @@ from .positive_real import (
 from .response import frequency_response, poles, transmission_zeros
 from .sampling import continuize, discretize
 from .simulation import Forecast, Simulation, forecast, predict, simulate
+from .smoothing import SmootherResult, smooth
 
 __all__ = [
     "AccuracyError",
@@ -47,6 +49,7 @@ __all__ = [
     "PositiveRealRepair",
     "PositiveRealTest",
     "Simulation",
+    "SmootherResult",
     "UnstableModelError",
     "autocovariance",
     "bilinear_gramians",
@@ -57,6 +60,7 @@ __all__ = [
     "forecast",
     "frequency_response",
     "h2_norm",
+    "ho_kalman",
     "innovation_form",
     "is_positive_real",
     "kalman_filter",
@@ -70,6 +74,7 @@ __all__ = [
     "predict",
     "reachable_subspace",
     "simulate",
+    "smooth",
     "spectral_density",
     "to_covariance",
     "to_gaussian",

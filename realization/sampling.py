@@ -24,6 +24,7 @@ import scipy
 
 from ._linalg import covariance_factor, symmetrize
 from ._noise import noise_covariances
+from ._transfer import transfer_values
 from ._validation import as_instance, as_real, require_discrete
 from .exceptions import AccuracyError, NotEmbeddable
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
@@ -33,6 +34,18 @@ __all__ = ["continuize", "discretize"]
 
 Record = TypeVar("Record", LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
 _RECORDS = (LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
+
+_NO_STATE = (
+    "No continuous-time model with this state has these samples: the noise intensity would have to "
+    "be indefinite. If the choice of state does not matter, try "
+    "continuize(innovation_form(model)); for the input-output part alone, "
+    "continuize(LinearSSM(A, B, C, D))"
+)
+_NO_PROCESS = (
+    "The outputs are not the averages of a continuous-time process of the same order: the "
+    "intensity of its white part would have to be indefinite. For the input-output part alone call "
+    "continuize(LinearSSM(A, B, C, D))"
+)
 
 
 def discretize(model: Record, dt: float) -> Record:
@@ -200,9 +213,7 @@ def continuize(model: Record) -> Record:
     """
     model = as_instance("model", model, _RECORDS)
     require_discrete(model, "continuize")
-    if not isinstance(model, LinearSSM) and any(
-        np.iscomplexobj(getattr(model, name)) for name in ("A", "C")
-    ):
+    if not isinstance(model, LinearSSM) and np.iscomplexobj(model.A):
         raise TypeError("continuize needs real matrices in a stochastic model; got complex ones.")
     h = model.dt
     Z = _logarithm(model.A)
@@ -213,7 +224,7 @@ def continuize(model: Record) -> Record:
     if isinstance(model, CovarianceModel):
         N = scipy.linalg.solve(phi1, model.N)
         mean = C @ phi2 @ N
-        R = _require_intensity(model.Lambda0 - mean - mean.T, model.Lambda0)
+        R = _require_intensity(model.Lambda0 - mean - mean.T, model.Lambda0, _NO_PROCESS)
         return CovarianceModel(Z / h, C, N, h * R, dt=0.0)
     B = scipy.linalg.solve(phi1, model.B) / h
     D = model.D - h * C @ phi2 @ B
@@ -222,16 +233,15 @@ def continuize(model: Record) -> Record:
     sampled = np.block([[Q, S], [S.T, R]])
     W = _intensity(Z, C, sampled)
     if isinstance(model, GaussianSSM):
-        W = _require_intensity(W, sampled)
+        W = _require_intensity(W, sampled, _NO_STATE)
         Q, R, S = W[:n, :n] / h, W[n:, n:] * h, W[:n, n:]
         return GaussianSSM(Z / h, C, Q, R, S, B=B, D=D, m0=model.m0, P0=model.P0, dt=0.0)
-    R = _require_intensity(W[n:, n:], model.Re) * h
+    R = _require_intensity(W[n:, n:], model.Re, _NO_PROCESS) * h
     try:
         _, K, Re = solve_filter_riccati(Z / h, C, W[:n, :n] / h, R, W[:n, n:], dt=0.0)
     except AccuracyError as error:
         raise NotEmbeddable(
-            "No continuous-time process has this innovations model as its averages: the spectral "
-            f"density that it would need is not positive definite ({error})",
+            f"{_NO_PROCESS}, or its spectral density: {error}",
             violation=_spectral_violation(Z, C, W),
         ) from None
     return InnovationSSM(Z / h, C, K, Re, B=B, D=D, x0=model.x0, dt=0.0)
@@ -368,7 +378,7 @@ def _require_accuracy(what: str, residual: float) -> None:
         )
 
 
-def _require_intensity(W: np.ndarray, sampled: np.ndarray) -> np.ndarray:
+def _require_intensity(W: np.ndarray, sampled: np.ndarray, refusal: str) -> np.ndarray:
     """Return W with rounding's negative eigenvalues at zero; refuse those below -1e-9.
 
     Eigenvalues are measured in units of the sampled standard deviations.
@@ -376,26 +386,22 @@ def _require_intensity(W: np.ndarray, sampled: np.ndarray) -> np.ndarray:
     units = np.sqrt(np.diag(sampled).clip(min=0.0))
     units = np.outer(*2 * [np.where(units > 0, units, units.max() or 1.0)])
     eigenvalues = np.linalg.eigvalsh(W / units)
-    smallest, largest = float(eigenvalues[0]), float(max(eigenvalues[-1], 1e-300))
-    if smallest >= 0.0:
+    if eigenvalues[0] >= 0.0:
         return W
-    if smallest < -1e-9 * largest:
+    violation = float(-eigenvalues[0] / np.abs(eigenvalues).max())
+    if eigenvalues[0] < -1e-9 and violation > 1e-9:
         raise NotEmbeddable(
-            "No continuous-time model with this state has these samples: the noise intensity that "
-            f"it needs has a negative eigenvalue, {smallest / largest:.3g} of the largest. If the "
-            "choice of state does not matter, try continuize(innovation_form(model)).",
-            violation=-smallest / largest,
+            f"{refusal} (eigenvalue {-violation:.3g} relative to the largest).",
+            violation=violation,
         )
     factor = covariance_factor(W / units)
     return factor @ factor.T * units
 
 
 def _spectral_violation(Z: np.ndarray, C: np.ndarray, W: np.ndarray) -> float:
-    """Return how negative the spectral density C(s-Z)^-1... gets on a grid, relative to its top."""
-    n = Z.shape[0]
-    lowest, highest = np.inf, 0.0
-    for omega in np.concatenate([[0.0], np.geomspace(1e-4, 1e3, 400)]):
-        G = np.hstack([scipy.linalg.solve((1j * omega * np.eye(n) - Z).T, C.T).T, np.eye(len(C))])
-        values = np.linalg.eigvalsh(symmetrize(G @ W @ G.conj().T))
-        lowest, highest = min(lowest, values[0]), max(highest, values[-1])
-    return float(max(0.0, -lowest / highest)) if highest > 0 else np.inf
+    """Return how negative the spectral density gets on a grid, relative to its largest value."""
+    n, p = Z.shape[0], C.shape[0]
+    noise = np.eye(n + p)
+    G = transfer_values(Z, noise[:n], C, noise[n:], 1j * np.geomspace(1e-4, 1e3, 1000))
+    density = np.linalg.eigvalsh(symmetrize(G @ W @ np.swapaxes(G.conj(), 1, 2)))
+    return float(max(0.0, -density.min() / np.abs(density).max()))
