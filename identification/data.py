@@ -50,10 +50,10 @@ class Experiments:
 
         Parameters
         ----------
-        y : array_like, DataFrame, TimeResponseData or list of them
+        y : array_like, DataFrame, TimeResponseData, Experiments or list of arrays
             Outputs (T, p), time first; 1-D means one output; a list (or a third leading axis)
-            means several experiments. ``control.TimeResponseData`` brings its own inputs and
-            sample time.
+            means several experiments. ``control.TimeResponseData`` and ``Experiments`` bring
+            their own inputs and sample time.
         u : array_like, DataFrame or list of them, optional
             Inputs (T, m), in the same form as `y`.
         dt : float, default 1.0
@@ -71,15 +71,19 @@ class Experiments:
         TypeError
             If the samples are not real numbers.
         ValueError
-            If shapes or lengths disagree, a sample is not finite, or `dt` is not positive.
+            If shapes, lengths or column names disagree, a sample is not finite, or `dt` is not
+            positive.
         """
-        if isinstance(y, Experiments):
-            return y
-        if _is_time_response(y):
+        if isinstance(y, Experiments) or _is_time_response(y):
             if u is not None:
                 raise ValueError(
-                    "`u` must be left out when `y` is a TimeResponseData: it carries its inputs."
+                    f"`u` must be left out when `y` is a {type(y).__name__}: it carries its inputs."
                 )
+            if isinstance(y, Experiments):
+                if not allow_nan:
+                    for number, run in enumerate(y.y):
+                        _require_complete(f"y[{number}]", run)
+                return y
             y, u, dt = _from_time_response(y)
         dt = as_dt(dt)
         if dt == 0.0:
@@ -105,6 +109,11 @@ class Experiments:
             if len(widths) > 1:
                 raise ValueError(
                     f"every experiment must have the same channels in `{name}`; got {widths}."
+                )
+            if widths[0] > 1 and len(names := {columns for _, columns in runs}) > 1:
+                raise ValueError(
+                    f"every experiment must name the channels of `{name}` alike, in one order; got "
+                    f"{' and '.join(str(list(columns)) for columns in sorted(names))}."
                 )
             for run, _ in runs:
                 run.setflags(write=False)
@@ -188,12 +197,8 @@ def _run(
         names = tuple(str(c) for c in columns)
         value = value.to_numpy()
     array = as_signal(label, value, None, allow_nan=True)
-    if not allow_nan and (missing := np.isnan(array).any(axis=-1)).any():
-        raise ValueError(
-            f"`{label}` has {int(missing.sum())} samples with a missing value (NaN), the first at "
-            f"index {int(np.argmax(missing.ravel()))}. This needs complete records: cut the record "
-            "at the gaps and pass the pieces as a list of experiments."
-        )
+    if not allow_nan:
+        _require_complete(label, array)
     if array.ndim != 2:
         raise ValueError(f"`{label}` must have shape (T, channels); got {array.shape}.")
     if array.shape[0] == 0:
@@ -204,3 +209,14 @@ def _run(
     if not names:
         names = (prefix,) if channels == 1 else tuple(f"{prefix}{k + 1}" for k in range(channels))
     return array, names
+
+
+def _require_complete(label: str, array: np.ndarray) -> None:
+    """Raise if a sample is missing."""
+    missing = np.isnan(array).any(axis=-1).ravel()
+    if missing.any():
+        raise ValueError(
+            f"`{label}` has {int(missing.sum())} samples with a missing value (NaN), the first at "
+            f"index {int(np.argmax(missing))}. This needs complete records: cut the record at the "
+            "gaps and pass the pieces as a list of experiments."
+        )
