@@ -126,7 +126,7 @@ def kalman_filter(
     >>> bool(np.allclose(result.x_pred[1:], 0.9 * result.x_filt))
     True
     """
-    model, y, u = _checked(model, y, u, "kalman_filter")
+    model, y, u = checked_record(model, y, u, "kalman_filter")
     x_pred, P_pred, _, likelihood = filter_records(model, y, u, hold=steady_state)
     C, R = model.C, noise_covariance(model)[1]
     x, P = x_pred[..., :-1, :], P_pred[..., :-1, :, :]
@@ -188,7 +188,7 @@ def log_likelihood(model: Stochastic, y: ArrayLike, u: ArrayLike | None = None) 
     >>> bool(np.isclose(log_likelihood(model, y), direct))
     True
     """
-    model, y, u = _checked(model, y, u, "log_likelihood")
+    model, y, u = checked_record(model, y, u, "log_likelihood")
     return filter_records(model, y, u, keep_states=False, keep_covariances=False)[3]
 
 
@@ -252,7 +252,12 @@ def filter_records(
         P0, gain = np.zeros_like(Q), model.K
     x0 = initial_state(model, None) if x0 is None else x0
     batch = np.broadcast_shapes(y.shape[:-2], u.shape[:-2], x0.shape[:-1])
-    y, u = (np.broadcast_to(signal, (*batch, *signal.shape[-2:])) for signal in (y, u))
+    y, u = (
+        signal
+        if signal.shape[:-2] == batch
+        else np.broadcast_to(signal, (*batch, *signal.shape[-2:]))
+        for signal in (y, u)
+    )
     x0 = np.broadcast_to(x0, (*batch, model.n_states))
     paths = [
         kalman_scan(
@@ -271,7 +276,7 @@ def filter_records(
     return x, P, K, sum(path.log_likelihood for path in paths)
 
 
-def _checked(
+def checked_record(
     model: Stochastic, y: ArrayLike, u: ArrayLike | None, task: str
 ) -> tuple[Stochastic, np.ndarray, np.ndarray]:
     """Check the arguments that all functions of this file share."""

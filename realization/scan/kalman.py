@@ -120,7 +120,8 @@ def kalman_scan(
         Kt[:], last, log_likelihood = gain.T, 0, 0.0
         pivot = factor_innovation(np.zeros((p, n)), C, R, np.zeros(n), L, p)
     else:
-        system = [np.ascontiguousarray(M, float) for M in (A.T, B.T, C, D, Q, R, S.T, y, u)]
+        arrays = (A.T, B.T, C, D, Q, R, S.T, y, u)
+        system = [np.require(M, float, ["C", "W"]) for M in arrays]  # one type, compiled once
         last, log_likelihood, pivot = filter_steps(*system, hold, hold and complete, x, P, Kt, L)
     if pivot >= 0.0:
         raise AccuracyError(
