@@ -26,6 +26,9 @@ def noise_factor(model: AnyLinear) -> tuple[np.ndarray, np.ndarray]:
     """Return B (n, r), D (p, r) with [B; D] [B; D]' the covariance of the driving noise."""
     if isinstance(model, LinearSSM):
         return model.B, model.D
+    if isinstance(model, InnovationSSM):
+        root = covariance_factor(model.Re)
+        return model.K @ root, root
     Q, R, S = noise_covariances(model)
     factor = covariance_factor(np.block([[Q, S], [S.conj().T, R]]))
     return factor[: model.n_states], factor[model.n_states :]

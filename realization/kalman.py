@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._linalg import symmetrize
+from ._noise import noise_covariances
 from ._signals import initial_state, matching_input
 from ._validation import as_instance, as_signal, require_discrete
 from .lyapunov import initial_moments
@@ -128,7 +129,7 @@ def kalman_filter(
     """
     model, y, u = checked_record(model, y, u, "kalman_filter")
     x_pred, P_pred, _, likelihood = filter_records(model, y, u, hold=steady_state)
-    C, R = model.C, noise_covariance(model)[1]
+    C, R = model.C, noise_covariances(model)[1]
     x, P = x_pred[..., :-1, :], P_pred[..., :-1, :, :]
     innovations = y - x @ C.T - u @ model.D.T
     Re = symmetrize(C @ P @ C.T + R)
@@ -192,14 +193,6 @@ def log_likelihood(model: Stochastic, y: ArrayLike, u: ArrayLike | None = None) 
     return filter_records(model, y, u, keep_states=False, keep_covariances=False)[3]
 
 
-def noise_covariance(model: Stochastic) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return Q (n, n), R (p, p), S (n, p) of the noise that drives the state and the output."""
-    if isinstance(model, GaussianSSM):
-        return model.Q, model.R, model.S
-    S = model.K @ model.Re
-    return symmetrize(S @ model.K.T), model.Re, S
-
-
 def filter_gain(P: np.ndarray, C: np.ndarray, Re: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Return M = P C' Re^-1 (..., n, p) over the `seen` entries (..., p), zero elsewhere."""
     Re = np.where(seen[..., np.newaxis] & seen[..., np.newaxis, :], Re, np.eye(C.shape[0]))
@@ -245,7 +238,7 @@ def filter_records(
     """
     from .scan.kalman import kalman_scan
 
-    Q, R, S = noise_covariance(model)
+    Q, R, S = noise_covariances(model)
     if isinstance(model, GaussianSSM):
         P0, gain = initial_moments(model)[1], None
     else:
@@ -253,10 +246,7 @@ def filter_records(
     x0 = initial_state(model, None) if x0 is None else x0
     batch = np.broadcast_shapes(y.shape[:-2], u.shape[:-2], x0.shape[:-1])
     y, u = (
-        signal
-        if signal.shape[:-2] == batch
-        else np.broadcast_to(signal, (*batch, *signal.shape[-2:]))
-        for signal in (y, u)
+        s if s.shape[:-2] == batch else np.broadcast_to(s, (*batch, *s.shape[-2:])) for s in (y, u)
     )
     x0 = np.broadcast_to(x0, (*batch, model.n_states))
     paths = [

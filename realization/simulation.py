@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._linalg import covariance_factor, stability_margin, symmetrize
+from ._noise import noise_covariances, noise_factor
 from ._signals import initial_state, matching_input, model_input
 from ._validation import (
     Rng,
@@ -34,7 +35,7 @@ from ._validation import (
     require_discrete,
 )
 from .exceptions import UnstableModelError
-from .kalman import filter_records, noise_covariance
+from .kalman import filter_records
 from .lyapunov import initial_moments
 from .models import AnyLinear, GaussianSSM, InnovationSSM, LinearSSM
 
@@ -148,7 +149,12 @@ def simulate(
     x0, given = initial_state(model, x0), x0 is not None
     B, D = model.B, model.D
     if noise:
-        Fw, Fv = _noise_factor(model)
+        if isinstance(model, LinearSSM):
+            raise ValueError(
+                "`noise` must be False for a LinearSSM, which has no noise model: make it a "
+                "GaussianSSM or an InnovationSSM."
+            )
+        Fw, Fv = noise_factor(model)
         generator = as_generator(rng)
         batch = np.broadcast_shapes(u.shape[:-2], x0.shape[:-1])
         if isinstance(model, GaussianSSM) and not given:
@@ -314,7 +320,7 @@ def forecast(
         x, P = _states(model.A, model.B, u, start)[..., -1, :], np.zeros(model.A.shape)
         Q, R = np.zeros(model.A.shape), np.zeros((model.n_outputs, model.n_outputs))
     else:
-        Q, R, _ = noise_covariance(model)
+        Q, R, _ = noise_covariances(model)
         x, P, _, _ = filter_records(model, y, u, start, keep_states=False, keep_covariances=False)
         x, P = x[..., -1, :], P[..., -1, :, :]
     mean = _response(model, model.A, model.B, model.C, model.D, u_future, x)
@@ -324,21 +330,6 @@ def forecast(
         covariance[..., k, :, :] = symmetrize(model.C @ P @ model.C.T + R)
         P = symmetrize(model.A @ P @ model.A.T + Q)
     return Forecast(mean, _require_finite(model, covariance))
-
-
-def _noise_factor(model: AnyLinear) -> tuple[np.ndarray, np.ndarray]:
-    """Return Fw (n, r) and Fv (p, r) with [Fw; Fv][Fw; Fv]' the covariance of the noise."""
-    if isinstance(model, InnovationSSM):
-        root = covariance_factor(model.Re)
-        return model.K @ root, root
-    if isinstance(model, GaussianSSM):
-        joint = np.block([[model.Q, model.S], [model.S.conj().T, model.R]])
-        factor = covariance_factor(joint)
-        return factor[: model.n_states], factor[model.n_states :]
-    raise ValueError(
-        "`noise` must be False for a LinearSSM: it has no noise model. Make it a GaussianSSM or "
-        "an InnovationSSM first."
-    )
 
 
 def _join(a: np.ndarray, b: np.ndarray) -> np.ndarray:

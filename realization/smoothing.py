@@ -20,9 +20,10 @@ import scipy
 from numpy.typing import ArrayLike
 
 from ._linalg import symmetrize
+from ._noise import noise_covariances
 from ._validation import as_choice
 from .exceptions import AccuracyError
-from .kalman import Stochastic, checked_record, filter_gain, filter_records, noise_covariance
+from .kalman import Stochastic, checked_record, filter_gain, filter_records
 
 __all__ = ["SmootherResult", "smooth"]
 
@@ -163,7 +164,7 @@ def _bryson_frazier(model: Stochastic, filtered: tuple, out: tuple) -> None:
     from .scan.smoothing import bryson_frazier_steps
 
     x, P, K, innovations, seen = filtered
-    Re = symmetrize(model.C @ P[:-1] @ model.C.T + noise_covariance(model)[1])
+    Re = symmetrize(model.C @ P[:-1] @ model.C.T + noise_covariances(model)[1])
     L = np.linalg.cholesky(np.where(seen[:, :, None] & seen[:, None, :], Re, np.eye(len(model.C))))
     C = np.where(seen[:, :, None], model.C, 0.0)
     white = np.linalg.solve(L, np.concatenate([C, innovations[:, :, None]], axis=2))
@@ -177,7 +178,7 @@ def _rauch_tung_striebel(model: Stochastic, filtered: tuple, out: tuple) -> None
     from .scan.smoothing import rts_steps
 
     x, P, _, innovations, seen = filtered
-    Q, R, S = noise_covariance(model)
+    Q, R, S = noise_covariances(model)
     Re = symmetrize(model.C @ P[:-1] @ model.C.T + R)
     M = filter_gain(P[:-1], model.C, Re, seen)
     G = np.eye(model.n_states) - M @ model.C
