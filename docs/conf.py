@@ -24,6 +24,8 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+# No example has a space in its name; the folder of the clone may have one.
+suppress_warnings = ["sphinx_gallery.space_in_filename"]
 nitpicky = False  # docstrings name types in words, `(n, n) array_like`, which are no references
 
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
