@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from realization import InnovationSSM, LinearSSM
 from realization.internal import triangular_factor
 
 from .data import Experiments
@@ -42,7 +43,7 @@ class InputMatrices:
         Feedthrough.
     x0 : tuple of (n,) ndarray
         Initial state of each experiment; empty when the route does not see the data.
-    y_offset : (p,) ndarray
+    y_offset : (p,) ndarray or 0.0
         Correction of the output offset.
     warnings : tuple of str
         What had to be said about it.
@@ -50,8 +51,8 @@ class InputMatrices:
 
     B: np.ndarray
     D: np.ndarray
-    x0: tuple[np.ndarray, ...]
-    y_offset: np.ndarray
+    x0: tuple[np.ndarray, ...] = ()
+    y_offset: np.ndarray | float = 0.0
     warnings: tuple[str, ...] = ()
 
 
@@ -90,9 +91,8 @@ def from_factor(
         B and D.
     """
     n, m, p, s = A.shape[0], blocks.n_inputs, blocks.n_outputs, blocks.future
-    zero = np.zeros(p)
     if m == 0:
-        return InputMatrices(np.zeros((n, 0)), np.zeros((p, 0)), (), zero)
+        return InputMatrices(np.zeros((n, 0)), np.zeros((p, 0)))
     present = np.linalg.pinv(gamma)
     following = np.linalg.pinv(gamma[:-p])
     joint, joint_next = blocks.projections(0)[1], blocks.projections(1)[1]
@@ -118,7 +118,7 @@ def from_factor(
     solution = scipy.linalg.lstsq(design, target.ravel(), lapack_driver="gelsy")[0]
     stacked = solution.reshape(-1, m)
     D = stacked[:p] if feedthrough else np.zeros((p, m))
-    return InputMatrices(stacked[-n:] if n else np.zeros((0, m)), D, (), zero)
+    return InputMatrices(stacked[-n:] if n else np.zeros((0, m)), D)
 
 
 def from_data(
@@ -129,6 +129,7 @@ def from_data(
     *,
     feedthrough: bool,
     estimate_offset: bool,
+    known: InputMatrices | None = None,
 ) -> InputMatrices:
     r"""Least squares for B, D, x0 on the simulated (`K` None) or the one-step predicted output.
 
@@ -146,6 +147,8 @@ def from_data(
         Estimate D; otherwise D is 0.
     estimate_offset : bool
         Also estimate a constant added to each output.
+    known : InputMatrices, optional
+        B and D when they are known; then only x0 and the offset are estimated.
 
     Returns
     -------
@@ -162,52 +165,44 @@ def from_data(
     F = A if K is None else A - K @ C
     gain = np.zeros((n, p)) if K is None else K
     weights = 1.0 / _deviations(data.y)
-    direct = feedthrough and m > 0
-    n_shared = n * m + (p * m if direct else 0) + (p if estimate_offset else 0)
-    shared = np.zeros((0, n_shared + 1))
+    direct = m > 0 and (feedthrough or known is not None)
+    n_inputs = n * m + (p * m if direct else 0)
+    settled = np.zeros(0)
+    if known is not None:
+        settled = np.concatenate([(known.B - gain @ known.D).T.ravel(), known.D.ravel()])
+    n_free = n_inputs - settled.size + (p if estimate_offset else 0)
+    shared = np.zeros((0, n_free + 1))
     local: list[np.ndarray] = []
     for y, u in zip(data.y, data.u, strict=True):
-        R = np.zeros((0, n + n_shared + 1))
+        R = np.zeros((0, n + n_free + 1))
         for rows in _regression_rows(F, C, gain, y, u, direct, estimate_offset, weights):
+            if known is not None:
+                rows[:, -1] -= rows[:, n : n + n_inputs] @ settled
+                rows = np.delete(rows, np.s_[n : n + n_inputs], axis=1)
             R = triangular_factor(np.vstack([R, rows]))
         local.append(R[:n])
         shared = triangular_factor(np.vstack([shared, R[n:, n:]]))
-    theta, warnings = _solve_triangle(shared[:, :-1], shared[:, -1], n_shared)
+    theta, warnings = _solve_triangle(shared[:, :-1], shared[:, -1], n_free)
     x0 = tuple(
         scipy.linalg.lstsq(top[:, :n], top[:, -1] - top[:, n:-1] @ theta)[0] if n else np.zeros(0)
         for top in local
     )
+    offset = theta[n_free - p :] if estimate_offset else 0.0
+    if known is not None:
+        return InputMatrices(known.B, known.D, x0, offset, warnings)
     G = theta[: n * m].reshape(m, n).T
-    D = theta[n * m : n * m + p * m].reshape(p, m) if direct else np.zeros((p, m))
-    offset = theta[n_shared - p :] if estimate_offset else np.zeros(p)
+    D = theta[n * m : n_inputs].reshape(p, m) if direct else np.zeros((p, m))
     return InputMatrices(G + gain @ D, D, x0, offset, warnings)
 
 
 def initial_state(
-    A: np.ndarray,
-    B: np.ndarray,
-    C: np.ndarray,
-    D: np.ndarray,
-    K: np.ndarray | None,
-    y: np.ndarray,
-    u: np.ndarray,
+    model: LinearSSM | InnovationSSM, K: np.ndarray | None, y: np.ndarray, u: np.ndarray
 ) -> np.ndarray:
     """Return the x0 that fits the simulated (`K` None) or predicted output of one run best."""
-    n, p = A.shape[0], C.shape[0]
-    if n == 0:
-        return np.zeros(0)
-    F = A if K is None else A - K @ C
-    gain = np.zeros((n, p)) if K is None else K
-    weights = 1.0 / _deviations((y,))
-    R = np.zeros((0, n + 1))
-    known = np.vstack([B - gain @ D, D])
-    for rows in _regression_rows(F, C, gain, y, u, True, False, weights):
-        m = B.shape[1]
-        right = rows[:, -1] - rows[:, n : n + n * m] @ known[:n].T.ravel()
-        right -= rows[:, n + n * m : -1] @ known[n:].ravel()
-        block = np.column_stack([rows[:, :n], right])
-        R = triangular_factor(np.vstack([R, block]))
-    return scipy.linalg.lstsq(R[:, :n], R[:, n])[0]
+    run = Experiments.from_data(y, u if model.n_inputs else None)
+    known = InputMatrices(model.B, model.D)
+    fit = from_data(model.A, model.C, K, run, known=known, feedthrough=True, estimate_offset=False)
+    return fit.x0[0]
 
 
 def _regression_rows(
@@ -278,8 +273,8 @@ def _solve_triangle(
     solution, _, rank, sizes = scipy.linalg.lstsq(R / norms, target, lapack_driver="gelsd")
     if rank < count:
         message = (
-            f"the input does not determine B and D: {rank} of {count} parameters are (singular "
-            f"values {sizes[0]:.2g} to {sizes[-1]:.2g}); the smallest solution was taken"
+            f"the data do not determine B, D and offset: rank {rank} of {count} (singular values "
+            f"{sizes[0]:.2g} to {sizes[-1]:.2g}); the smallest solution was taken"
         )
         return solution / norms, (message,)
     return solution / norms, ()

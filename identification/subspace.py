@@ -371,11 +371,9 @@ def _candidates(
             )
         model = InnovationSSM(A, C, K, Re, B=inputs.B, D=inputs.D)
         if data is not None and plan.route == "factor":
-            x0 = tuple(
-                initial_state(A, inputs.B, C, inputs.D, K, y, u)
-                for y, u in zip(data.y, data.u, strict=True)
+            inputs = from_data(
+                A, C, K, data, known=inputs, feedthrough=True, estimate_offset=plan.offset
             )
-            inputs = replace(inputs, x0=x0)
         warnings = (*([note] if note else []), *said, *inputs.warnings)
         score = _score(model, inputs, data, plan.focus)
         found.append(
@@ -395,7 +393,7 @@ def _score(
 
 
 def _fit(
-    model: InnovationSSM, data: Experiments, offset: np.ndarray, horizon: float
+    model: InnovationSSM, data: Experiments, offset: np.ndarray | float, horizon: float
 ) -> np.ndarray | None:
     """Return the fit of each output over all runs; None where an unstable path overflows."""
     runs = [y - offset for y in data.y]
@@ -432,7 +430,7 @@ def _result(
             )
             K = None if options["bd"] == "simulation" else model.K
             x0 = tuple(
-                initial_state(model.A, model.B, model.C, model.D, K, y - best.inputs.y_offset, u)
+                initial_state(model, K, y - best.inputs.y_offset, u)
                 for y, u in zip(data.y, data.u, strict=True)
             )
         if options["bd"] != "factor":
@@ -463,7 +461,9 @@ def _result(
     )
 
 
-def _residual_covariance(model: InnovationSSM, data: Experiments, offset: np.ndarray) -> np.ndarray:
+def _residual_covariance(
+    model: InnovationSSM, data: Experiments, offset: np.ndarray | float
+) -> np.ndarray:
     """Return the covariance of the one-step prediction errors on the record."""
     total = np.zeros((data.n_outputs, data.n_outputs))
     for y, u in zip(data.y, data.u, strict=True):

@@ -27,10 +27,13 @@ __all__ = [
     "compare",
     "fit_percent",
     "fitted_output",
+    "horizon_name",
+    "named_models",
     "residual_tests",
 ]
 
 Model = IdentificationResult | LinearSSM | GaussianSSM | InnovationSSM
+MODELS = (IdentificationResult, LinearSSM, GaussianSSM, InnovationSSM)
 
 
 def fit_percent(y: ArrayLike, y_hat: ArrayLike) -> np.ndarray:
@@ -89,7 +92,7 @@ def fitted_output(
     if isinstance(model, GaussianSSM):
         return predict(model, y, inputs, horizon=horizon), model.m0
     K = model.K if isinstance(model, InnovationSSM) and np.isfinite(horizon) else None
-    x0 = initial_state(model.A, model.B, model.C, model.D, K, y, u)
+    x0 = initial_state(model, K, y, u)
     return predict(model, y, inputs, horizon=horizon, x0=x0), x0
 
 
@@ -163,33 +166,20 @@ def compare(
     TypeError
         If something that is not a model is given.
     ValueError
-        If channels disagree.
+        If no model is given, or channels or sample times disagree.
 
     Notes
     -----
     The initial state of each model in each experiment is fitted by least squares (a GaussianSSM
     brings its own), so that only the dynamics are compared.
     """
-    if isinstance(results, Mapping):
-        named = dict(results)
-    elif isinstance(results, Sequence):
-        named = {f"{_label(model)} ({k})": model for k, model in enumerate(results)}
-    else:
-        named = {_label(results): results}
-    if not named:
-        raise ValueError("`results` must hold at least one model; got none.")
+    named = named_models(results)
     if not (isinstance(horizon, float) and np.isposinf(horizon)):
         horizon = as_integer("horizon", horizon, minimum=1)
-    data = Experiments.from_data(y, u)
+    data = Experiments.from_data(y, u, dt=next(iter(named.values())).dt)
     fits, outputs = [], []
-    classes = (IdentificationResult, LinearSSM, GaussianSSM, InnovationSSM)
     for name, model in named.items():
-        as_instance(f"results[{name!r}]", model, classes)
-        if (model.n_outputs, model.n_inputs) != (data.n_outputs, data.n_inputs):
-            raise ValueError(
-                f"model {name!r} has {model.n_outputs} outputs and {model.n_inputs} inputs; the "
-                f"data have {data.n_outputs} and {data.n_inputs}."
-            )
+        _require_fitting(f"model {name!r}", model, data)
         runs = tuple(
             _in_data_units(model, run_y, run_u, horizon)[0]
             for run_y, run_u in zip(data.y, data.u, strict=True)
@@ -197,6 +187,38 @@ def compare(
         fits.append(fit_percent(np.vstack(data.y), np.vstack(runs)))
         outputs.append(runs)
     return Comparison(tuple(named), np.array(fits), float(horizon), data, tuple(outputs))
+
+
+def named_models(results: Model | Sequence[Model] | Mapping[str, Model]) -> dict[str, Model]:
+    """Return checked models by name: as given, or by method and order, numbered when several."""
+    if isinstance(results, Mapping):
+        named = {str(name): model for name, model in results.items()}
+    elif isinstance(results, Sequence):
+        named = {f"results[{k}]": model for k, model in enumerate(results)}
+    else:
+        named = {"results": results}
+    if not named:
+        raise ValueError("`results` must hold at least one model; got none.")
+    for name, model in named.items():
+        as_instance(name, model, MODELS)
+    if isinstance(results, Mapping):
+        return named
+    several = len(named) > 1
+    return {
+        _label(model) + (f" ({k})" if several else ""): model
+        for k, model in enumerate(named.values())
+    }
+
+
+def _require_fitting(name: str, model: Model, data: Experiments) -> None:
+    """Raise if the channels or the sample time of a model are not those of the data."""
+    if (model.n_outputs, model.n_inputs) != (data.n_outputs, data.n_inputs):
+        raise ValueError(
+            f"{name} has {model.n_outputs} outputs and {model.n_inputs} inputs; the data have "
+            f"{data.n_outputs} and {data.n_inputs}."
+        )
+    if not np.isclose(model.dt, data.dt, rtol=1e-6, atol=0.0):
+        raise ValueError(f"{name} has sample time {model.dt:g}; the data have {data.dt:g}.")
 
 
 def _in_data_units(
@@ -237,6 +259,10 @@ class ResidualTests:
         Whether the Ljung-Box test passes.
     independence_ok : bool
         Whether no past input shows in the residuals.
+    output_names : tuple of str
+        One name per output.
+    input_names : tuple of str
+        One name per input.
     """
 
     residuals: tuple[np.ndarray, ...]
@@ -249,6 +275,8 @@ class ResidualTests:
     level: float
     whiteness_ok: bool
     independence_ok: bool
+    output_names: tuple[str, ...]
+    input_names: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
@@ -298,8 +326,10 @@ def residual_tests(
 
     Raises
     ------
+    TypeError
+        If `result` is not a model.
     ValueError
-        If channels disagree, or a run has no more than `lags` samples.
+        If channels or sample times disagree, or a run has no more than `lags` samples.
 
     Notes
     -----
@@ -312,7 +342,9 @@ def residual_tests(
     """
     lags = as_integer("lags", lags, minimum=1)
     level = as_real("level", level, above=0.0, below=1.0)
-    data = Experiments.from_data(y, u)
+    as_instance("result", result, MODELS)
+    data = Experiments.from_data(y, u, dt=result.dt)
+    _require_fitting("`result`", result, data)
     shortest = min(run.shape[0] for run in data.y)
     if shortest <= lags:
         raise ValueError(f"`lags` = {lags} needs longer runs; the shortest has {shortest} samples.")
@@ -329,7 +361,7 @@ def residual_tests(
     autocorrelation = covariances / np.outer(spread, spread)
     whitener = np.linalg.pinv(autocorrelation[0], hermitian=True)
     terms = [
-        np.trace(c.T @ whitener @ c @ whitener) / (T - k)
+        np.trace(c.T @ whitener @ c @ whitener) / sum(run.shape[0] - k for run in e)
         for k, c in enumerate(autocorrelation[1:], start=1)
     ]
     statistic = float(T**2 * np.sum(terms))
@@ -362,6 +394,8 @@ def residual_tests(
         level,
         whiteness_ok=p_value >= 1 - level,
         independence_ok=bool((np.abs(cross[lags:]) <= cross_band).all()),
+        output_names=data.output_names,
+        input_names=data.input_names,
     )
 
 
