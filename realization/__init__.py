@@ -9,14 +9,22 @@ from .bilinear import (
     word_coefficients,
 )
 from .conversion import innovation_form, to_covariance, to_gaussian
-from .covariance import minimal_covariance
+from .covariance import (
+    canonical_correlations,
+    covariance_realization,
+    past_future_information,
+    stochastic_balance,
+    stochastic_truncate,
+)
 from .exceptions import (
     AccuracyError,
     NotEmbeddable,
+    NotMinimalError,
     NotPositiveRealError,
     NumericalWarning,
     UnstableModelError,
 )
+from .family import maximal_covariance, minimal_covariance, realization_family
 from .gramians import bilinear_gramians, bilinear_truncate, h2_norm
 from .hankel import ho_kalman
 from .kalman import FilterResult, kalman_filter, log_likelihood
@@ -33,6 +41,7 @@ from .response import frequency_response, poles, transmission_zeros
 from .sampling import continuize, discretize
 from .simulation import Forecast, Simulation, forecast, predict, simulate
 from .smoothing import SmootherResult, smooth
+from .spectral import spectral_factor
 
 __all__ = [
     "AccuracyError",
@@ -44,6 +53,7 @@ __all__ = [
     "InnovationSSM",
     "LinearSSM",
     "NotEmbeddable",
+    "NotMinimalError",
     "NotPositiveRealError",
     "NumericalWarning",
     "PositiveRealRepair",
@@ -54,7 +64,9 @@ __all__ = [
     "autocovariance",
     "bilinear_gramians",
     "bilinear_truncate",
+    "canonical_correlations",
     "continuize",
+    "covariance_realization",
     "diagonal_bilinear",
     "discretize",
     "forecast",
@@ -68,14 +80,20 @@ __all__ = [
     "log_likelihood",
     "make_positive_real",
     "markov_parameters",
+    "maximal_covariance",
     "minimal_bilinear",
     "minimal_covariance",
+    "past_future_information",
     "poles",
     "predict",
     "reachable_subspace",
+    "realization_family",
     "simulate",
     "smooth",
     "spectral_density",
+    "spectral_factor",
+    "stochastic_balance",
+    "stochastic_truncate",
     "to_covariance",
     "to_gaussian",
     "transmission_zeros",

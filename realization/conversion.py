@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ._linalg import covariance_factor, stability_margin
 from ._noise import covariance_data, noise_covariances
 from ._validation import as_instance, as_symmetric
-from .covariance import innovation_data
+from .family import innovation_data
 from .models import AnyLinear, CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .positive_real import kyp_matrix
 from .riccati import solve_filter_riccati

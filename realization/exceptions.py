@@ -11,6 +11,7 @@ from numpy.linalg import LinAlgError
 __all__ = [
     "AccuracyError",
     "NotEmbeddable",
+    "NotMinimalError",
     "NotPositiveRealError",
     "NumericalWarning",
     "UnstableModelError",
@@ -71,6 +72,22 @@ class NotPositiveRealError(LinAlgError):
         super().__init__(message)
         self.margin = margin
         self.frequency = frequency
+
+
+class NotMinimalError(LinAlgError):
+    """A quantity that exists for minimal models only was asked of another.
+
+    Parameters
+    ----------
+    message : str
+        Which direction of the state is superfluous and what to do.
+    singular_value : float
+        The smallest relevant singular value, relative to the largest.
+    """
+
+    def __init__(self, message: str, *, singular_value: float) -> None:
+        super().__init__(message)
+        self.singular_value = singular_value
 
 
 class NotEmbeddable(LinAlgError):  # noqa: N818 - a public name that scripts rely on

@@ -162,6 +162,8 @@ def solve_covariance_riccati(
 
 def _solve(equation: RiccatiData) -> _Solution:
     """Return the stabilising solution, checked, by the first route that is good enough."""
+    if any(np.iscomplexobj(matrix) for matrix in equation[:5]):
+        raise TypeError("The Riccati equation is solved for real models; got complex matrices.")
     n, p = equation.A.shape[0], equation.C.shape[0]
     if n == 0:
         return _Solution(np.zeros((0, 0)), np.zeros((0, p)), equation.R.copy(), 0.0, np.inf)
