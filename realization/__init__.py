@@ -27,6 +27,8 @@ from .exceptions import (
 from .family import maximal_covariance, minimal_covariance, realization_family
 from .gramians import bilinear_gramians, bilinear_truncate, h2_norm
 from .hankel import ho_kalman
+from .interop import from_control, from_scipy, to_control, to_scipy
+from .io import load, save
 from .kalman import FilterResult, kalman_filter, log_likelihood
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
@@ -71,12 +73,15 @@ __all__ = [
     "discretize",
     "forecast",
     "frequency_response",
+    "from_control",
+    "from_scipy",
     "h2_norm",
     "ho_kalman",
     "innovation_form",
     "is_positive_real",
     "kalman_filter",
     "kyp_matrix",
+    "load",
     "log_likelihood",
     "make_positive_real",
     "markov_parameters",
@@ -88,14 +93,17 @@ __all__ = [
     "predict",
     "reachable_subspace",
     "realization_family",
+    "save",
     "simulate",
     "smooth",
     "spectral_density",
     "spectral_factor",
     "stochastic_balance",
     "stochastic_truncate",
+    "to_control",
     "to_covariance",
     "to_gaussian",
+    "to_scipy",
     "transmission_zeros",
     "unobservable_subspace",
     "word_coefficients",

@@ -27,6 +27,7 @@ from ._validation import (
 )
 from .bilinear import bilinear_minimal_coordinates
 from .gramians import bilinear_balancing
+from .io import register_record
 from .lyapunov import initial_moments, lyapunov_factor, solve_lyapunov
 from .models import AnyLinear, StateSpaceRecord
 from .riccati import solve_filter_riccati
@@ -52,6 +53,7 @@ __all__ = [
     "initial_moments",
     "lyapunov_factor",
     "rank_tolerance",
+    "register_record",
     "require_discrete",
     "solve_filter_riccati",
     "solve_lyapunov",
