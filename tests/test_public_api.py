@@ -96,3 +96,15 @@ def test_docstring_follows_numpydoc(module, name):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_name_in_all_exists(package):
     assert [name for name in public_names(package) if not hasattr(load(package), name)] == []
+
+
+def test_choose_page_names_what_exists():
+    public = {name for module in PACKAGES for name in public_names(module)}
+    rows = [row for row in (ROOT / "docs/choose.md").read_text().splitlines() if row[:1] == "|"]
+    advised = [
+        name
+        for row in rows
+        for name in re.findall(r"`([A-Za-z_]\w*)(?:\(.*?\))?`", row.split("|")[-2])
+    ]
+    assert len(advised) > 20
+    assert set(advised) <= public
