@@ -42,8 +42,8 @@ docs: .venv/dev.stamp
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bench: .venv/test.stamp
-	set -e; for script in benchmarks/bench_*.py; do \
-		echo "== $$script"; $(BIN)/python "$$script"; done
+	set -e; for script in $(wildcard benchmarks/bench_*.py); do \
+		echo "== $$script"; $(BIN)/python $$script; done
 
 setup: .venv/dev.stamp
 
