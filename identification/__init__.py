@@ -1,8 +1,9 @@
 """Data to model: subspace identification and everything around it."""
 
-from .data import Experiments
+from .data import Experiments, split
 from .hankel_factor import HankelFactor
 from .order import OrderTable, select_order
+from .plotting import plot_compare, plot_order, plot_residuals
 from .result import IdentificationResult
 from .subspace import subspace_id
 from .validation import Comparison, ResidualTests, compare, fit_percent, residual_tests
@@ -16,7 +17,11 @@ __all__ = [
     "ResidualTests",
     "compare",
     "fit_percent",
+    "plot_compare",
+    "plot_order",
+    "plot_residuals",
     "residual_tests",
     "select_order",
+    "split",
     "subspace_id",
 ]

@@ -1,26 +1,34 @@
 """Measured records: one or many (y, u) runs, checked once.
 
-``Experiments`` is what every identification routine works on. Arrays, lists of arrays, DataFrames
-and ``control.TimeResponseData`` all become one; column names are kept for tables and figures.
+``Experiments`` is what every identification routine works on. Arrays, lists of arrays, DataFrames,
+``control.TimeResponseData`` and text files all become one; column names are kept for tables and
+figures.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from realization.internal import as_dt, as_signal
+from realization.internal import as_dt, as_real, as_signal
 
-__all__ = ["Experiments"]
+from .table import Column, read_columns
+
+__all__ = ["Experiments", "split"]
+
+LARGEST = 1e70  # of a sample: sums of squares of this size must stay finite
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Experiments:
     """Checked records of one or many runs of the same process.
 
-    Build it with ``Experiments.from_data``; the arrays are read-only copies.
+    Build it with ``Experiments.from_data`` or ``Experiments.from_file``; the arrays are read-only
+    copies.
 
     Parameters
     ----------
@@ -125,6 +133,56 @@ class Experiments:
             inputs[0][1],
         )
 
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        y: Column | Sequence[Column],
+        u: Column | Sequence[Column] = (),
+        *,
+        dt: float = 1.0,
+        allow_nan: bool = False,
+    ) -> Experiments:
+        """Read one record from a text file: CSV, or columns separated by tabs or blanks.
+
+        The first line is a header when none of its fields is a number.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, one row per sample.
+        y : str, int or sequence of them
+            Columns of the outputs, by name in the header or by number from 0.
+        u : str, int or sequence of them, default ()
+            Columns of the inputs.
+        dt : float, default 1.0
+            Sample time, positive.
+        allow_nan : bool, default False
+            Accept missing values in the outputs.
+
+        Returns
+        -------
+        Experiments
+            The checked record, channels named as the columns.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not a table, a column is unknown or given twice, or a needed value is missing
+            or not a number.
+        """
+        outputs, inputs = ([c] if isinstance(c, (str, int)) else list(c) for c in (y, u))
+        names, values = read_columns(path, [*outputs, *inputs])
+        if len(set(names)) < len(names):
+            raise ValueError(f"a column can serve once, as output or as input; got {list(names)}.")
+        p = len(outputs)
+        record = cls.from_data(
+            values[:, :p], values[:, p:] if inputs else None, dt=dt, allow_nan=allow_nan
+        )
+        return replace(record, output_names=names[:p], input_names=names[p:])
+
     @property
     def n_outputs(self) -> int:
         """Number of outputs p."""
@@ -150,6 +208,61 @@ class Experiments:
             f"Experiments({len(self)} of {lengths} samples, outputs {list(self.output_names)}, "
             f"inputs {list(self.input_names)}, dt={self.dt:g})"
         )
+
+
+def split(
+    y: Any, u: Any = None, *, fraction: float = 0.5, dt: float = 1.0
+) -> tuple[Experiments, Experiments]:
+    """Cut every experiment in two: the first part to identify with, the second to validate on.
+
+    Parameters
+    ----------
+    y : array_like, DataFrame, TimeResponseData, Experiments or list of arrays
+        Outputs (T, p).
+    u : array_like, DataFrame or list of them, optional
+        Inputs (T, m).
+    fraction : float, default 0.5
+        Share of the samples of each experiment that the first part gets, rounded.
+    dt : float, default 1.0
+        Sample time.
+
+    Returns
+    -------
+    first : Experiments
+        The beginnings.
+    second : Experiments
+        What follows them.
+
+    Raises
+    ------
+    ValueError
+        If `fraction` is not between 0 and 1, or a part of an experiment would be empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identification import split
+    >>> first, second = split(np.arange(10.0), fraction=0.7)
+    >>> bool(np.array_equal(np.vstack([first.y[0], second.y[0]])[:, 0], np.arange(10.0)))
+    True
+    """
+    fraction = as_real("fraction", fraction, above=0.0, below=1.0)
+    data = Experiments.from_data(y, u, dt=dt, allow_nan=True)
+    cuts = [round(fraction * run.shape[0]) for run in data.y]
+    for number, (run, cut) in enumerate(zip(data.y, cuts, strict=True)):
+        if cut == 0 or cut == run.shape[0]:
+            raise ValueError(
+                f"`fraction` = {fraction:g} leaves a part of experiment {number} empty: it has "
+                f"{run.shape[0]} samples."
+            )
+    y_cuts, u_cuts = (list(zip(runs, cuts, strict=True)) for runs in (data.y, data.u))
+    first = replace(
+        data, y=tuple(run[:cut] for run, cut in y_cuts), u=tuple(run[:cut] for run, cut in u_cuts)
+    )
+    second = replace(
+        data, y=tuple(run[cut:] for run, cut in y_cuts), u=tuple(run[cut:] for run, cut in u_cuts)
+    )
+    return first, second
 
 
 def _is_time_response(value: Any) -> bool:
@@ -199,6 +312,12 @@ def _run(
     array = as_signal(label, value, None, allow_nan=True)
     if not allow_nan:
         _require_complete(label, array)
+    size = np.abs(array).max(initial=0.0, where=~np.isnan(array))
+    if size > LARGEST or 0.0 < size < 1 / LARGEST:
+        raise ValueError(
+            f"`{label}` has samples of size {size:.0e}, whose squares leave the range of floating-"
+            "point numbers. Express it in other units."
+        )
     if array.ndim != 2:
         raise ValueError(f"`{label}` must have shape (T, channels); got {array.shape}.")
     if array.shape[0] == 0:
