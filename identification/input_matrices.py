@@ -24,7 +24,7 @@ from realization import InnovationSSM, LinearSSM
 from realization.internal import triangular_factor
 
 from .data import Experiments
-from .projections import FactorBlocks
+from .projections import FactorBlocks, regress
 
 __all__ = ["InputMatrices", "from_data", "from_factor", "initial_state"]
 
@@ -115,8 +115,7 @@ def from_factor(
         design += np.kron(M, blocks.Uf[i * m : (i + 1) * m].T)
     if not feedthrough:
         design = design[:, p * m :]
-    solution = scipy.linalg.lstsq(design, target.ravel(), lapack_driver="gelsy")[0]
-    stacked = solution.reshape(-1, m)
+    stacked = regress(target.reshape(1, -1), design.T).reshape(-1, m)
     D = stacked[:p] if feedthrough else np.zeros((p, m))
     return InputMatrices(stacked[-n:] if n else np.zeros((0, m)), D)
 

@@ -26,7 +26,7 @@ import numpy as np
 from realization.internal import as_choice
 
 from .hankel_factor import HankelFactor
-from .projections import FactorBlocks, Weight, weighted_subspace
+from .projections import WEIGHTS, FactorBlocks, Weight, weighted_subspace
 
 __all__ = ["OrderTable", "order_table", "select_order"]
 
@@ -149,7 +149,8 @@ def order_table(
     # present outputs: the part explained by the variates, and the part the past does not reach
     on_past = blocks.Yf[:p, f:w] @ variates.right.T
     total = blocks.Yf[:p, f:] @ blocks.Yf[:p, f:].T
-    floor = np.finfo(float).eps ** 2 * max(np.trace(total), np.finfo(float).tiny)
+    rounding = 10 * blocks.rows.shape[0] * np.finfo(float).eps  # of a factor entry, relative
+    floor = max(rounding**2 * np.trace(total) / N, np.finfo(float).tiny)
     log_det = np.empty(max_order + 1)
     for n in orders:
         covariance = (total - on_past[:, :n] @ on_past[:, :n].T) / N
@@ -190,8 +191,14 @@ def select_order(factor: HankelFactor, criterion: str = "svc", *, weight: Weight
     -------
     int
         The order.
+
+    Raises
+    ------
+    ValueError
+        If the criterion or the weighting is unknown.
     """
     as_choice("criterion", criterion, CRITERIA)
+    as_choice("weight", weight, WEIGHTS)
     blocks = FactorBlocks.from_factor(factor, remove_means=True)
     values = weighted_subspace(blocks, weight).singular_values
     limit = largest_order(blocks)

@@ -25,6 +25,7 @@ from .hankel_factor import HankelFactor
 __all__ = ["FactorBlocks", "WeightedSubspace", "weighted_subspace"]
 
 Weight = Literal["n4sid", "moesp", "cva", "ivm"]
+WEIGHTS: tuple[Weight, ...] = ("n4sid", "moesp", "cva", "ivm")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,14 +105,25 @@ class FactorBlocks:
 
 
 def regress(targets: np.ndarray, regressors: np.ndarray) -> np.ndarray:
-    """Return the least-squares X in ``targets ~ X @ regressors``, rank decided by pivoted QR."""
+    """Return the least-squares X in ``targets ~ X @ regressors``.
+
+    Each regressor is scaled to unit norm first (units must not decide ranks); the rank is that of
+    a pivoted QR factorisation.
+    """
     if regressors.shape[0] == 0:
         return np.zeros((targets.shape[0], 0))
+    norms = _row_norms(regressors)
     cond = max(regressors.shape) * np.finfo(float).eps
     solution = scipy.linalg.lstsq(
-        regressors.T, targets.T, cond=cond, lapack_driver="gelsy", check_finite=False
+        (regressors / norms).T, targets.T, cond=cond, lapack_driver="gelsy", check_finite=False
     )
-    return solution[0].T
+    return solution[0].T / norms.T
+
+
+def _row_norms(rows: np.ndarray) -> np.ndarray:
+    """Return the norms of the rows as a column, 1 for a zero row."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.where(norms > 0, norms, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,17 +181,16 @@ def weighted_subspace(blocks: FactorBlocks, weight: Weight) -> WeightedSubspace:
         matrix = whitener @ explained
         if weight == "ivm":
             past_rows = blocks.Wp[:, :w]
-            basis = scipy.linalg.svd(past_rows, full_matrices=False)
-            keep = basis[1] > max(past_rows.shape) * np.finfo(float).eps * basis[1][0]
-            matrix = matrix @ blocks.Wp[:, f:w].T @ (basis[0][:, keep] / basis[1][keep])
+            matrix = matrix @ (_whitening(past_rows)[0] @ blocks.Wp[:, f:w]).T
     left, singular_values, right = scipy.linalg.svd(matrix, full_matrices=False)
     gamma = left if colour is None else colour @ left
     return WeightedSubspace(gamma, singular_values, right)
 
 
 def _whitening(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return W (r, k) and V (k, r) with W rows rows' W' = I and V = W^+, rank-revealing."""
-    left, sizes, _ = scipy.linalg.svd(rows, full_matrices=False)
+    """Return W (r, k) and V (k, r) with W rows rows' W' = I and W V = I, rank-revealing."""
+    norms = _row_norms(rows)
+    left, sizes, _ = scipy.linalg.svd(rows / norms, full_matrices=False)
     keep = sizes > max(rows.shape) * np.finfo(float).eps * sizes[0] if sizes.size else []
     left, sizes = left[:, keep], sizes[keep]
-    return (left / sizes).T, left * sizes
+    return (left / sizes / norms).T, left * sizes * norms

@@ -30,13 +30,12 @@ from .input_matrices import InputMatrices, from_data, from_factor, initial_state
 from .model_repair import add_input_delay, stabilize
 from .noise_model import kalman_gain
 from .order import CRITERIA, OrderTable, largest_order, order_table
-from .projections import FactorBlocks, Weight, weighted_subspace
+from .projections import WEIGHTS, FactorBlocks, Weight, weighted_subspace
 from .result import IdentificationResult
 from .validation import fit_percent, fitted_output
 
 __all__ = ["subspace_id"]
 
-WEIGHTS: tuple[Weight, ...] = ("n4sid", "moesp", "cva", "ivm")
 MAX_GROWTH = 1e8  # largest growth over a record for which an unstable A may still be simulated
 
 
@@ -235,6 +234,15 @@ def _checked_data(
     y: Any, u: Any, factor: HankelFactor | None, dt: float, bd: str
 ) -> Experiments | None:
     """Return the checked records, None when only a factor is given."""
+    if factor is not None:
+        channels = factor.n_outputs + factor.n_inputs
+        needed = (factor.past + factor.future) * channels
+        if factor.n_columns < needed:
+            raise ValueError(
+                f"the factor holds {factor.n_columns} start times; past = {factor.past} and future"
+                f" = {factor.future} with {channels} channels need {needed}. Update it with more "
+                "data."
+            )
     if y is not None:
         data = Experiments.from_data(y, u, dt=dt)
         if factor is not None:
