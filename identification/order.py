@@ -26,7 +26,7 @@ import numpy as np
 from realization.internal import as_choice
 
 from .hankel_factor import HankelFactor
-from .projections import WEIGHTS, FactorBlocks, Weight, weighted_subspace
+from .projections import ROUNDING, WEIGHTS, FactorBlocks, Weight, weighted_subspace
 
 __all__ = ["OrderTable", "order_table", "select_order"]
 
@@ -149,7 +149,7 @@ def order_table(
     # present outputs: the part explained by the variates, and the part the past does not reach
     on_past = blocks.Yf[:p, f:w] @ variates.right.T
     total = blocks.Yf[:p, f:] @ blocks.Yf[:p, f:].T
-    rounding = 10 * blocks.rows.shape[0] * np.finfo(float).eps  # of a factor entry, relative
+    rounding = ROUNDING * blocks.rows.shape[0]
     floor = max(rounding**2 * np.trace(total) / N, np.finfo(float).tiny)
     log_det = np.empty(max_order + 1)
     for n in orders:

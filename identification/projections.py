@@ -25,6 +25,7 @@ from .hankel_factor import HankelFactor
 __all__ = ["FactorBlocks", "WeightedSubspace", "weighted_subspace"]
 
 Weight = Literal["n4sid", "moesp", "cva", "ivm"]
+ROUNDING = 100 * np.finfo(float).eps  # of an accumulated factor, relative, per row: decides ranks
 WEIGHTS: tuple[Weight, ...] = ("n4sid", "moesp", "cva", "ivm")
 
 
@@ -113,7 +114,7 @@ def regress(targets: np.ndarray, regressors: np.ndarray) -> np.ndarray:
     if regressors.shape[0] == 0:
         return np.zeros((targets.shape[0], 0))
     norms = _row_norms(regressors)
-    cond = max(regressors.shape) * np.finfo(float).eps
+    cond = ROUNDING * max(regressors.shape)
     solution = scipy.linalg.lstsq(
         (regressors / norms).T, targets.T, cond=cond, lapack_driver="gelsy", check_finite=False
     )
@@ -191,6 +192,6 @@ def _whitening(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return W (r, k) and V (k, r) with W rows rows' W' = I and W V = I, rank-revealing."""
     norms = _row_norms(rows)
     left, sizes, _ = scipy.linalg.svd(rows / norms, full_matrices=False)
-    keep = sizes > max(rows.shape) * np.finfo(float).eps * sizes[0] if sizes.size else []
+    keep = sizes > ROUNDING * max(rows.shape) * sizes[0] if sizes.size else []
     left, sizes = left[:, keep], sizes[keep]
     return (left / sizes / norms).T, left * sizes * norms
