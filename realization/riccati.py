@@ -32,6 +32,8 @@ __all__ = ["RiccatiData", "solve_covariance_riccati", "solve_filter_riccati", "t
 _GOOD = 1e-12  # a residual at which no other route is tried
 _ACCEPTABLE = 1e-9  # above this no route has solved the equation
 _RESOLUTION = 1e-9  # relative uncertainty of the solution that deserves a warning
+_STABLE = 1e-7  # how far outside rounding may put a simple zero that is on the boundary
+_NEARLY_STABLE = 1e-3  # and a multiple one
 
 
 class RiccatiData(NamedTuple):
@@ -167,19 +169,21 @@ def _solve(equation: RiccatiData) -> _Solution:
     n, p = equation.A.shape[0], equation.C.shape[0]
     if n == 0:
         return _Solution(np.zeros((0, 0)), np.zeros((0, p)), equation.R.copy(), 0.0, np.inf)
-    best: _Solution | None = None
     routes = (_doubling, _pencil, _recursion)
     if equation.dt == 0.0:  # the Cayley transform suits poles and zeros of like size only
         routes = (_pencil, _doubling, _recursion)
-    for route in routes:
-        X = route(equation)
-        candidate = None if X is None else _polish(equation, X)
-        if candidate is not None and (best is None or candidate.residual < best.residual):
-            best = candidate
-        if best is not None and best.residual <= _GOOD:
-            break
-    if best is None or not best.residual <= _ACCEPTABLE:
-        residual = np.inf if best is None else best.residual
+    found: list[_Solution] = []
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # divergence is judged
+        for route in routes:
+            X = route(equation)
+            if X is not None and (candidate := _polish(equation, X)) is not None:
+                found.append(candidate)
+                if candidate.residual <= _GOOD and candidate.margin > -_STABLE:
+                    break
+    # the solution with a stable closed loop, if there is one; among them the most accurate
+    found.sort(key=lambda s: (s.residual > _ACCEPTABLE, s.margin <= -_STABLE, s.residual))
+    if not found or not found[0].residual <= _ACCEPTABLE:
+        residual = found[0].residual if found else np.inf
         raise AccuracyError(
             f"No stabilising solution of the Riccati equation was found (relative residual "
             f"{residual:.2e}). Likely causes: (a) the spectral density is not positive definite: "
@@ -188,6 +192,7 @@ def _solve(equation: RiccatiData) -> _Solution:
             "outputs do not see, or on it that no noise reaches, (c) badly scaled outputs.",
             residual=residual,
         )
+    best = found[0]
     lost = np.finfo(float).eps * _cancellation(equation, best.Re)
     if lost > 1e-3:
         raise AccuracyError(
@@ -233,7 +238,7 @@ def _defect(equation: RiccatiData, X: np.ndarray, K: np.ndarray, Re: np.ndarray)
 def _polish(equation: RiccatiData, X: np.ndarray) -> _Solution | None:
     """Return the candidate after Newton steps, or None if it is not a stabilising solution."""
     best: _Solution | None = None
-    for _ in range(4):
+    for _ in range(10):
         gain = _gain(equation, X)
         if gain is None:
             break
@@ -243,10 +248,10 @@ def _polish(equation: RiccatiData, X: np.ndarray) -> _Solution | None:
         if not np.isfinite(residual) or (best is not None and residual >= best.residual):
             break
         margin = stability_margin(closed, equation.dt)
-        if margin < -1e-6:
+        if margin < -_NEARLY_STABLE:
             break
         best = _Solution(X, K, Re, residual, margin)
-        if margin <= 1e-7 or residual <= 1e-15:
+        if margin <= _STABLE or residual <= 1e-15:
             break
         X = symmetrize(X + unchecked_lyapunov(closed, error, dt=equation.dt))
     return best
@@ -288,7 +293,8 @@ def _zero_doubt(equation: RiccatiData, solution: _Solution) -> float:
         closed = closed - shift * (np.eye(len(closed)) if equation.dt == 0.0 else closed)
     moved = np.diagonal(unchecked_lyapunov(closed, np.diag(sizes), dt=equation.dt))
     seen = sizes > 1e-12 * sizes.max()
-    return min(float(eps * rate * np.max(moved[seen] / sizes[seen])), 1.0)
+    doubt = float(eps * rate * np.max(moved[seen] / sizes[seen]))
+    return float(min(max(doubt, -10 * solution.margin / rate), 1.0))
 
 
 def _cancellation(equation: RiccatiData, Re: np.ndarray) -> float:
