@@ -34,7 +34,7 @@ from .projections import WEIGHTS, FactorBlocks, Weight, weighted_subspace
 from .result import IdentificationResult
 from .validation import fit_percent, fitted_output
 
-__all__ = ["subspace_id"]
+__all__ = ["horizons", "require_order", "state_equation", "subspace_id"]
 
 MAX_GROWTH = 1e8  # largest growth over a record for which an unstable A may still be simulated
 
@@ -172,12 +172,12 @@ def subspace_id(
     # 2 their sufficient statistic
     if factor is None:
         assert data is not None
-        past, future = _horizons(data, past, future, order)
+        past, future = horizons(data, past, future, order)
         factor = HankelFactor.from_experiments(data, past=past, future=future)
     elif past is not None or future is not None:
         raise ValueError("`past` and `future` are those of the `factor`; leave them out.")
     blocks = FactorBlocks.from_factor(factor, remove_means=offset == "estimate")
-    _require_order(blocks, order)
+    require_order(blocks, order)
     # 3-7 one candidate per weighting
     if bd == "auto":
         bd = "factor" if data is None or method == "n4sid" else focus
@@ -291,7 +291,7 @@ def _prepared(
     return data, y0, u0
 
 
-def _horizons(
+def horizons(
     data: Experiments, past: int | None, future: int | None, order: int | Literal["auto"]
 ) -> tuple[int, int]:
     """Return the horizons: as given, else 15, less on short records, more for a large order."""
@@ -315,7 +315,7 @@ def _horizons(
     return past, future
 
 
-def _require_order(blocks: FactorBlocks, order: int | Literal["auto"]) -> None:
+def require_order(blocks: FactorBlocks, order: int | Literal["auto"]) -> None:
     """Raise if the order cannot be had with these horizons."""
     p, m = blocks.n_outputs, blocks.n_inputs
     limit = min(p * (blocks.future - 1), (m + p) * blocks.past)
@@ -326,10 +326,10 @@ def _require_order(blocks: FactorBlocks, order: int | Literal["auto"]) -> None:
         )
 
 
-def _candidates(
-    weight: Weight, plan: _Plan, blocks: FactorBlocks, data: Experiments | None
-) -> list[_Candidate]:
-    """Return the models that one weighting offers: one, or two when A is unstable."""
+def state_equation(
+    blocks: FactorBlocks, weight: Weight, order: int | Literal["auto"], criterion: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, OrderTable, np.ndarray]:
+    """Return A, C, the observability matrix behind them, the order table, the singular values."""
     p = blocks.n_outputs
     # 3 the future explained by the past
     subspace = weighted_subspace(blocks, weight)
@@ -337,9 +337,9 @@ def _candidates(
     table = order_table(
         blocks,
         subspace.singular_values,
-        max_order=max(largest_order(blocks), 0 if plan.order == "auto" else plan.order),
-        criterion=plan.criterion,
-        order=None if plan.order == "auto" else plan.order,
+        max_order=max(largest_order(blocks), 0 if order == "auto" else order),
+        criterion=criterion,
+        order=None if order == "auto" else order,
     )
     n = table.chosen
     gamma = subspace.gamma[:, :n]
@@ -349,8 +349,15 @@ def _candidates(
             f"of {weight!r}. Take a smaller order."
         )
     # 5 A from the shift of the observability matrix, C its first rows
-    C = gamma[:p]
     A = np.linalg.lstsq(gamma[:-p], gamma[p:], rcond=None)[0]
+    return A, gamma[:p], gamma, table, subspace.singular_values
+
+
+def _candidates(
+    weight: Weight, plan: _Plan, blocks: FactorBlocks, data: Experiments | None
+) -> list[_Candidate]:
+    """Return the models that one weighting offers: one, or two when A is unstable."""
+    A, C, gamma, table, singular_values = state_equation(blocks, weight, plan.order, plan.criterion)
     variants = [(A, "")]
     if stability_margin(A, 1.0) <= 0:
         moved = stabilize(A)
@@ -384,9 +391,7 @@ def _candidates(
             )
         warnings = (*([note] if note else []), *said, *inputs.warnings)
         score = _score(model, inputs, data, plan.focus)
-        found.append(
-            _Candidate(weight, model, inputs, table, subspace.singular_values, score, warnings)
-        )
+        found.append(_Candidate(weight, model, inputs, table, singular_values, score, warnings))
     return found
 
 

@@ -1,0 +1,61 @@
+r"""Sums of lagged products, by FFT of short overlapping blocks.
+
+A block of b that starts at s and holds M samples meets the samples s .. s + M + lags - 1 of a, so
+one circular correlation of length M + lags has no wrap-around at lags 0 .. `lags`. Blocks are added
+in the frequency domain: one matrix product per frequency, and one inverse transform in all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+from numpy.lib.stride_tricks import sliding_window_view
+
+__all__ = ["lag_sums"]
+
+CHUNK = 2**17  # numbers transformed at one time: they stay in the cache
+
+
+def lag_sums(a: np.ndarray, b: np.ndarray, lags: int) -> np.ndarray:
+    """Return the sums over t of a(t + k) b(t)', k = 0 .. lags.
+
+    Parameters
+    ----------
+    a : (T, p) ndarray
+        The signal that is ahead.
+    b : (T, q) ndarray
+        The signal that is behind.
+    lags : int
+        Largest lag; lags of T and more give zeros.
+
+    Returns
+    -------
+    (lags + 1, p, q) ndarray
+        The sums; rounding is relative to the powers of a and b, the same at every lag.
+
+    Notes
+    -----
+    O(T (p + q) log(lags)) operations for the transforms and O(T p q) for the products, in memory
+    that does not depend on T.
+    """
+    (T, p), q = a.shape, b.shape[1]
+    size = scipy.fft.next_fast_len(max(8 * (lags + 1), 512), real=True)
+    step = size - lags
+    count = -(-T // step)
+    together = max(CHUNK // (size * (p + q)), 1)
+    total = np.zeros((size // 2 + 1, p, q), dtype=complex)
+    for first in range(0, count, together):
+        blocks = min(together, count - first)
+        start, length = first * step, blocks * step
+        ahead = sliding_window_view(_padded(a, start, length + lags), size, axis=0)[::step]
+        behind = _padded(b, start, length).reshape(blocks, step, q).transpose(0, 2, 1)
+        left = scipy.fft.rfft(ahead, size)  # (blocks, p, frequencies)
+        right = scipy.fft.rfft(behind, size)
+        total += left.transpose(2, 1, 0) @ right.conj().transpose(2, 0, 1)
+    return scipy.fft.irfft(total, size, axis=0)[: lags + 1]
+
+
+def _padded(signal: np.ndarray, start: int, length: int) -> np.ndarray:
+    """Return `length` samples from `start` on, zeros beyond the end of the signal."""
+    part = signal[start : start + length]
+    return np.concatenate([part, np.zeros((length - part.shape[0], signal.shape[1]))])
