@@ -32,6 +32,7 @@ from .io import load, save
 from .kalman import FilterResult, kalman_filter, log_likelihood
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
+from .plotting import plot_bode, plot_impulse, plot_poles, plot_spectrum, plot_step
 from .positive_real import (
     PositiveRealRepair,
     PositiveRealTest,
@@ -89,6 +90,11 @@ __all__ = [
     "minimal_bilinear",
     "minimal_covariance",
     "past_future_information",
+    "plot_bode",
+    "plot_impulse",
+    "plot_poles",
+    "plot_spectrum",
+    "plot_step",
     "poles",
     "predict",
     "reachable_subspace",
