@@ -39,7 +39,7 @@ def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndar
     if raw.dtype.kind not in "biufc":
         raise TypeError(f"`{name}` must be numeric; got dtype {raw.dtype}.")
     array = np.array(raw, dtype=complex if raw.dtype.kind == "c" else float, order="C")
-    if not np.isfinite(array).all():
+    if not np.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
         if not allow_nan and np.isnan(array).any():
             where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
             raise ValueError(f"`{name}` must be finite; found NaN, first at index {where}.")

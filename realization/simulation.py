@@ -356,9 +356,9 @@ def _response(
 
 def _states(A: np.ndarray, B: np.ndarray, u: np.ndarray, x0: np.ndarray) -> np.ndarray:
     """Return the states (..., T + 1, n) of x+ = A x + B u."""
-    from .scan.linear import linear_scan
+    from .scan.linear import linear_states
 
-    return linear_scan(A, u @ B.T, x0)
+    return linear_states(A, u @ B.T, x0)
 
 
 def _advance(
@@ -388,7 +388,7 @@ def _advance(
 
 def _require_finite(model: AnyLinear, values: np.ndarray) -> np.ndarray:
     """Return `values` (..., T, p) if they are finite, else say where the model overflowed."""
-    if np.isfinite(values).all():
+    if np.isfinite(np.vdot(values, values)) or np.isfinite(values).all():
         return values
     axes = tuple(i for i in range(values.ndim) if i != values.ndim - 2)
     first = int(np.argmin(np.isfinite(values).all(axis=axes)))

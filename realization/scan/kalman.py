@@ -30,7 +30,7 @@ import scipy
 from numba import njit
 
 from ..exceptions import AccuracyError
-from .linear import linear_response
+from .linear import linear_response, linear_states
 
 __all__ = ["KalmanPath", "kalman_scan"]
 
@@ -187,10 +187,12 @@ def steady_scan(
     v = np.hstack([y, u]) if u.shape[1] else y
     F, G = A - K @ C, np.hstack([K, B - K @ D])
     white = scipy.linalg.solve_triangular(L, np.hstack([-C, np.eye(p), -D]), lower=True)
-    e, x = linear_response(F, G, white[:, :n], white[:, n:], v, x0)
-    x = x[np.newaxis]
     if keep_states:
-        x = np.concatenate([linear_response(F, G, np.eye(n), np.zeros_like(G), v, x0)[0], x])
+        x = linear_states(F, v @ G.T, x0)
+        e = x[:-1] @ white[:, :n].T + v @ white[:, n:].T
+    else:
+        e, end = linear_response(F, G, white[:, :n], white[:, n:], v, x0)
+        x = end[np.newaxis]
     log_constant = np.log(np.diag(L)).sum() + 0.5 * p * np.log(2 * np.pi)
     return x, float(-T * log_constant - 0.5 * np.vdot(e, e))
 

@@ -23,7 +23,7 @@ from .._validation import as_array, as_square
 
 __all__ = ["linear_response", "linear_scan"]
 
-CHUNK = 1 << 14  # samples per matrix product: small enough to stay in the second-level cache
+CHUNK = 1 << 13  # samples per matrix product: small enough to stay in the second-level cache
 
 
 def linear_scan(A: ArrayLike, b: ArrayLike, x0: ArrayLike) -> np.ndarray:
@@ -50,8 +50,9 @@ def linear_scan(A: ArrayLike, b: ArrayLike, x0: ArrayLike) -> np.ndarray:
 
     Notes
     -----
-    Cost: n^2 multiplications a step, most of them inside matrix products for n up to 16.
-    An unstable `A` may overflow to inf, as floating-point arithmetic does; ``simulate`` checks.
+    Costs n^2 multiplications a step, in a compiled loop: all states in blocks would cost at least
+    twice as many, and are slower from n = 3 on. Outputs alone are cheaper (see ``simulate``). An
+    unstable `A` may overflow to inf, as floating-point arithmetic does; ``simulate`` checks.
 
     Examples
     --------
@@ -70,9 +71,17 @@ def linear_scan(A: ArrayLike, b: ArrayLike, x0: ArrayLike) -> np.ndarray:
     x0 = as_array("x0", x0)
     if x0.ndim < 1 or x0.shape[-1] != n:
         raise ValueError(f"`x0` must have shape (..., {n}) to match `A`; got {x0.shape}.")
-    identity = np.eye(n)
-    x, last = linear_response(A, identity, identity, np.zeros((n, n)), b, x0)
-    return np.concatenate([x, last[..., np.newaxis, :]], axis=-2)
+    return linear_states(A, b, x0)
+
+
+def linear_states(A: np.ndarray, b: np.ndarray, x0: np.ndarray) -> np.ndarray:
+    """Return the states of `linear_scan`; trusted arguments."""
+    batch, (T, n) = np.broadcast_shapes(b.shape[:-2], x0.shape[:-1]), b.shape[-2:]
+    x = np.empty((math.prod(batch), T + 1, n), np.result_type(A, b, x0, float))
+    x[:, 0] = np.broadcast_to(x0, (*batch, n)).reshape(len(x), n)
+    b = np.broadcast_to(b, (*batch, T, n)).reshape(len(x), T, n)
+    propagate(*(np.require(M, x.dtype, ["C", "W"]) for M in (A.T, b)), x)
+    return x.reshape(*batch, T + 1, n)
 
 
 def linear_response(
@@ -122,7 +131,7 @@ def linear_response(
             last = min(first + step, whole)
             state = _advance(blocks, length, u[:, first:last], state, y[:, first:last])
         if rest:
-            power = np.linalg.matrix_power(A, rest)
+            power = np.linalg.matrix_power(A.T, rest)
             toeplitz = toeplitz[: rest * m, : rest * p]
             blocks = power, reach[(length - rest) * m :], observe[:, : rest * p], toeplitz
             state = _advance(blocks, rest, u[:, whole:], state, y[:, whole:])
@@ -130,30 +139,34 @@ def linear_response(
 
 
 def _block_length(n: int, m: int, p: int, T: int) -> int:
-    """Return the number of steps per block that balances the products and the loop."""
-    if T < 64:
-        return 1
-    return int(min(32, max(1, 64 // max(m, p, 1))))
+    """Return how many steps to take at once, a power of two.
+
+    A step costs L p m + n (m + p) in products and n^2 / L, at a lower speed, in the loop: the best
+    L is about 2.5 n / sqrt(p m). Products narrower than 16 are slow, and fewer than 64 blocks do
+    not pay for their matrices.
+    """
+    ideal = min(max(2.5 * n / math.sqrt(max(m * p, 1)), 16 / max(m, p)), T / 64, 128)
+    return 1 << int(math.log2(max(ideal, 1) * math.sqrt(2)))
 
 
 def _block_matrices(
     A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return A^L, R', O' and Toeplitz' of the module's equations, transposed for row vectors."""
-    (n, m), p = B.shape, C.shape[0]
-    observe = np.empty((length, p, n), A.dtype)
-    reach = np.empty((length, m, n), np.result_type(A, B))
-    CA, AB = C, B
-    for j in range(length):
-        observe[j], reach[length - 1 - j] = CA, AB.T
-        CA, AB = CA @ A, A @ AB
-    markov = np.zeros((2 * length - 1, p, m), np.result_type(A, B, C, D))
-    markov[length - 1] = D
-    markov[length:] = observe[:-1] @ B
+    """Return A^L, R, O and Toeplitz of the module's equations, transposed for row vectors."""
+    m, p = B.shape[1], C.shape[0]
+    power, reach, observe = A.T, B.T, C.T
+    for _ in range(length.bit_length() - 1):
+        reach = np.concatenate([reach @ power, reach])
+        observe = np.concatenate([observe, power @ observe], axis=1)
+        power = power @ power
+    markov = np.zeros((2 * length - 1, m, p), np.result_type(A, B, C, D))
+    markov[length - 1] = D.T
+    markov[length:] = (
+        (B.T @ observe[:, : (length - 1) * p]).reshape(m, length - 1, p).swapaxes(0, 1)
+    )
     lag = np.arange(length) - np.arange(length)[:, np.newaxis] + length - 1
-    toeplitz = markov[lag].transpose(0, 3, 1, 2).reshape(length * m, length * p)
-    power = np.linalg.matrix_power(A, length)
-    return power, reach.reshape(length * m, n), observe.reshape(length * p, n).T, toeplitz
+    toeplitz = markov[lag].swapaxes(1, 2).reshape(length * m, length * p)
+    return power, reach, observe, toeplitz
 
 
 def _advance(
@@ -165,8 +178,10 @@ def _advance(
     u = u.reshape(len(u), count, toeplitz.shape[0])
     states = np.empty((len(u), count + 1, x.shape[1]), y.dtype)
     states[:, 0] = x
-    propagate(np.ascontiguousarray(power.T, y.dtype), u @ reach, states)
-    y[...] = (u @ toeplitz + states[:, :-1] @ observe).reshape(y.shape)
+    propagate(np.ascontiguousarray(power, y.dtype), u @ reach, states)
+    y = y.reshape(len(y), count, toeplitz.shape[1])  # a view: only the time axis is split
+    np.matmul(u, toeplitz, out=y)
+    y += states[:, :-1] @ observe
     return states[:, -1]
 
 
@@ -174,11 +189,17 @@ def _advance(
 def propagate(At, w, x):
     """Fill x (S, K + 1, n), given x[:, 0]: ``x[:, k + 1] = x[:, k] @ At + w[:, k]``."""
     n = At.shape[0]
+    fours = n - n % 4
     for s in range(w.shape[0]):
         for k in range(w.shape[1]):
+            now, new = x[s, k], x[s, k + 1]
             for i in range(n):
-                x[s, k + 1, i] = w[s, k, i]
-            for j in range(n):
-                xj = x[s, k, j]
+                new[i] = w[s, k, i]
+            for j in range(0, fours, 4):
+                a, b, c, d = now[j], now[j + 1], now[j + 2], now[j + 3]
                 for i in range(n):
-                    x[s, k + 1, i] += At[j, i] * xj
+                    new[i] += At[j, i] * a + At[j + 1, i] * b + At[j + 2, i] * c + At[j + 3, i] * d
+            for j in range(fours, n):
+                a = now[j]
+                for i in range(n):
+                    new[i] += At[j, i] * a
