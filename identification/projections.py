@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from realization.internal import triangular_factor
+from realization.internal import covariance_factor, triangular_factor
 
 from .hankel_factor import HankelFactor
 
@@ -65,6 +65,25 @@ class FactorBlocks:
         R = factor.R[1:, 1:] if remove_means else triangular_factor(factor.R[:, 1:])
         sizes = (factor.n_outputs, factor.n_inputs, factor.past, factor.future)
         return cls(R.T, *sizes, factor.n_columns, factor.n_samples)
+
+    @classmethod
+    def from_covariances(
+        cls, covariances: np.ndarray, *, past: int, future: int, n_samples: int
+    ) -> FactorBlocks:
+        r"""Return the blocks of a process without inputs that has these covariances.
+
+        The rows times their transpose are `n_samples` times the block Toeplitz matrix
+        :math:`[\Lambda_{i-j}]`, i, j = 0 .. past + future - 1, which must be positive semidefinite.
+        """
+        p, count = covariances.shape[1], past + future
+        lag = np.arange(count)[:, np.newaxis] - np.arange(count)
+        grid = covariances[np.abs(lag)]
+        grid[lag < 0] = np.swapaxes(grid[lag < 0], 1, 2)
+        toeplitz = grid.transpose(0, 2, 1, 3).reshape(count * p, count * p)
+        root = covariance_factor(n_samples * toeplitz)
+        rows = np.zeros_like(toeplitz)
+        rows[:, : root.shape[1]] = triangular_factor(root.T).T
+        return cls(rows, p, 0, past, future, n_samples, n_samples)
 
     @property
     def n_future_inputs(self) -> int:
@@ -146,7 +165,7 @@ class WeightedSubspace:
     right: np.ndarray
 
 
-def weighted_subspace(blocks: FactorBlocks, weight: Weight) -> WeightedSubspace:
+def weighted_subspace(blocks: FactorBlocks, weight: Weight | Literal["pc"]) -> WeightedSubspace:
     r"""Decompose the future explained by the past, in the metric of the method.
 
     ============  ======================================  =====================================
@@ -156,6 +175,7 @@ def weighted_subspace(blocks: FactorBlocks, weight: Weight) -> WeightedSubspace:
     ``moesp``     O projected off the future inputs       Verhaegen (1994), PO-MOESP
     ``cva``       the same, future whitened               Larimore (1990)
     ``ivm``       instrument covariance, future whitened  Viberg (1995)
+    ``pc``        covariance of future and past           Arun and Kung (1990); without inputs
     ============  ======================================  =====================================
 
     Parameters
@@ -163,7 +183,7 @@ def weighted_subspace(blocks: FactorBlocks, weight: Weight) -> WeightedSubspace:
     blocks : FactorBlocks
         The data.
     weight : str
-        One of the four.
+        One of the five.
 
     Returns
     -------
@@ -177,6 +197,8 @@ def weighted_subspace(blocks: FactorBlocks, weight: Weight) -> WeightedSubspace:
         whitener = colour = None
     elif weight == "moesp":
         matrix, whitener, colour = explained, None, None
+    elif weight == "pc":
+        matrix, whitener, colour = explained @ blocks.Wp[:, f:w].T, None, None
     else:
         whitener, colour = _whitening(blocks.Yf[:, f:])
         matrix = whitener @ explained

@@ -327,7 +327,10 @@ def require_order(blocks: FactorBlocks, order: int | Literal["auto"]) -> None:
 
 
 def state_equation(
-    blocks: FactorBlocks, weight: Weight, order: int | Literal["auto"], criterion: str
+    blocks: FactorBlocks,
+    weight: Weight | Literal["pc"],
+    order: int | Literal["auto"],
+    criterion: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, OrderTable, np.ndarray]:
     """Return A, C, the observability matrix behind them, the order table, the singular values."""
     p = blocks.n_outputs
