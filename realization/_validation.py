@@ -75,7 +75,8 @@ def as_matrix(
         want is None or have == want for have, want in zip(array.shape, shape, strict=True)
     )
     if not agrees:
-        wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
+        axes = ["any" if s is None else str(s) for s in shape]
+        wanted = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
         reason = f" {because}" if because else ""
         raise ValueError(f"`{name}` must have shape {wanted}{reason}; got {array.shape}.")
     return array
