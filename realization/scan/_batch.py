@@ -1,0 +1,57 @@
+"""What the batched scans share: numeric input without a copy, threads, the check for overflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._validation import as_array
+
+__all__ = ["numeric", "over_batch", "require_finite"]
+
+
+def numeric(name: str, value: ArrayLike, *, trailing: int) -> np.ndarray:
+    """Return `value` as a numeric array with at least `trailing` axes; not copied, not searched."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise TypeError(f"`{name}` must be a numeric array; numpy says: {error}.") from None
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"`{name}` must be numeric; got dtype {array.dtype}.")
+    if array.ndim < trailing:
+        raise ValueError(f"`{name}` must have at least {trailing} axes; got shape {array.shape}.")
+    return array
+
+
+def over_batch(run: Callable[[slice], object], count: int, *, parallel: bool) -> None:
+    """Call `run` with all `count` series, or in threads with one share for each core.
+
+    The compiled loops release the interpreter lock, so the threads run at the same time.
+    """
+    workers = min(count, os.cpu_count() or 1) if parallel else 1
+    if workers < 2:
+        run(slice(0, count))
+        return
+    edges = [count * k // workers for k in range(workers + 1)]
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(run, map(slice, edges[:-1], edges[1:])))
+
+
+def require_finite(name: str, path: np.ndarray, **inputs: np.ndarray) -> None:
+    """Raise if a path (..., T, n) ends with an infinity or a NaN: neither ever leaves a recursion.
+
+    An input that was not finite is named; otherwise the recursion overflowed.
+    """
+    if np.isfinite(path[..., -1:, :]).all():
+        return
+    for argument, value in inputs.items():
+        as_array(argument, value)
+    finite = np.isfinite(path).all(axis=tuple(i for i in range(path.ndim) if i != path.ndim - 2))
+    raise OverflowError(
+        f"`{name}` overflows at step {int(np.argmin(finite))}: the recursion is unstable for this "
+        "input. Use fewer steps, a smaller input or decays of modulus at most 1."
+    )

@@ -1,0 +1,222 @@
+r"""Bilinear recurrences: the input multiplies the state.
+
+One step of :math:`x_{t+1} = A x_t + \sum_i u_{t,i} N_i x_t + B v_t` is a single product of a
+stacked matrix with a stacked vector, ``x+ = [A, N_1, ..., N_m, B] (x, u_1 x, ..., u_m x, v)``.
+When A and all N_i are diagonal, a step is elementwise: ``x+ = (lam + sum_i u_i g_i) x + B v``.
+The driving input v is the gating input u, or u followed by others that only add (a predictor has
+the measured output there).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike
+
+from .._validation import as_array, as_matrix
+from ._batch import over_batch, require_finite
+
+__all__ = ["bilinear_scan", "bilinear_states"]
+
+
+def bilinear_scan(
+    A: ArrayLike,
+    N: ArrayLike,
+    B: ArrayLike,
+    u: ArrayLike,
+    x0: ArrayLike,
+    *,
+    parallel: bool = False,
+) -> np.ndarray:
+    r"""Return all states of :math:`x_{t+1} = A x_t + \sum_i u_{t,i} N_i x_t + B u_t`.
+
+    Parameters
+    ----------
+    A : (n, n) or (n,) array_like
+        State matrix, or its diagonal when all matrices are diagonal.
+    N : (m, n, n) or (m, n) array_like
+        One matrix, or one diagonal, for each input; of the same kind as `A`.
+    B : (n, m) array_like
+        Input matrix.
+    u : (..., T, m) array_like
+        Inputs. Leading axes are batch.
+    x0 : (..., n) array_like
+        First state, its leading axes broadcast against those of `u`.
+    parallel : bool, default False
+        Run the series of a batch in threads, one share for each core.
+
+    Returns
+    -------
+    (..., T + 1, n) ndarray
+        The states, `x0` first; complex if an argument is.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not numeric.
+    ValueError
+        If shapes disagree or an entry is not finite.
+    OverflowError
+        If a state overflows.
+
+    See Also
+    --------
+    diagonal_scan : Decays given for each step.
+    realization.simulate : Outputs of a BilinearSSM.
+
+    Notes
+    -----
+    (m + 1) n^2 multiplications a step, (2 m + 1) n for the diagonal kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from realization.scan import bilinear_scan
+    >>> A, N, B = np.diag([0.5, 0.4]), 0.1 * np.ones((1, 2, 2)), np.ones((2, 1))
+    >>> u = np.array([[1.0], [-1.0], [0.5]])
+    >>> x = bilinear_scan(A, N, B, u, np.zeros(2))
+    >>> bool(np.allclose(x[1:], x[:-1] @ A.T + u * (x[:-1] @ N[0].T) + u @ B.T))
+    True
+    """
+    A = as_array("A", A)
+    if A.ndim not in (1, 2) or A.shape[0] != A.shape[-1]:
+        raise ValueError(f"`A` must have shape (n, n), or (n,) if diagonal; got {A.shape}.")
+    n = A.shape[0]
+    B = as_matrix("B", B, (n, None), because=f"to match `A` {A.shape}")
+    m = B.shape[1]
+    because = f"to match `A` {A.shape} and `B` {B.shape}"
+    N = as_matrix("N", N, (m, *A.shape), because=because)
+    u, x0 = as_array("u", u), as_array("x0", x0)
+    if u.ndim < 2 or u.shape[-1] != m:
+        raise ValueError(f"`u` must have shape (..., T, {m}) to match `B`; got {u.shape}.")
+    if x0.ndim < 1 or x0.shape[-1] != n:
+        raise ValueError(f"`x0` must have shape (..., {n}) to match `A`; got {x0.shape}.")
+    x = bilinear_states(A, N, B, u, u, x0, parallel=parallel)
+    require_finite("x", x)
+    return x
+
+
+def bilinear_states(
+    A: np.ndarray,
+    N: np.ndarray,
+    B: np.ndarray,
+    u: np.ndarray,
+    v: np.ndarray,
+    x0: np.ndarray,
+    *,
+    parallel: bool = False,
+) -> np.ndarray:
+    """Return the states (..., T + 1, n); the caller checks that they are finite.
+
+    Parameters
+    ----------
+    A, N : ndarray
+        (n, n) and (m, n, n), or (n,) and (m, n) for diagonals; trusted.
+    B : (n, q) ndarray
+        Matrix of the driving input.
+    u : (..., T, m) ndarray
+        Gating input.
+    v : (..., T, q) ndarray
+        Driving input.
+    x0 : (..., n) ndarray
+        First state; leading axes are broadcast.
+    parallel : bool, default False
+        Run the series in threads.
+
+    Returns
+    -------
+    (..., T + 1, n) ndarray
+        The states, `x0` first.
+    """
+    (m, n), T = N.shape[:2], u.shape[-2]
+    if A.ndim == 2 and all(np.count_nonzero(M) == np.count_nonzero(np.diag(M)) for M in (A, *N)):
+        A, N = np.diag(A), N[:, range(n), range(n)]
+    batch = np.broadcast_shapes(u.shape[:-2], v.shape[:-2], x0.shape[:-1])
+    series = math.prod(batch)
+    dtype = np.result_type(A, N, B, u, v, x0, float)
+    u = np.ascontiguousarray(np.broadcast_to(u, (*batch, T, m)), dtype).reshape(series, T, m)
+    v = np.ascontiguousarray(np.broadcast_to(v, (*batch, *v.shape[-2:])), dtype)
+    v = v.reshape(series, *v.shape[-2:])
+    x = np.empty((*batch, T + 1, n), dtype)
+    x[..., 0, :] = x0
+    states = x.reshape(series, T + 1, n)
+    if A.ndim == 1:
+        decays = np.ascontiguousarray(np.vstack([A, N]), dtype)
+        drive = np.ascontiguousarray(B.T, dtype)
+
+        def run(part: slice) -> None:
+            scratch = np.empty((2, n), dtype)
+            diagonal_steps(decays, drive, u[part], v[part], states[part], scratch)
+    else:
+        stacked = np.concatenate([A.T, *N.swapaxes(1, 2), B.T]).astype(dtype)
+
+        def run(part: slice) -> None:
+            dense_steps(stacked, u[part], v[part], states[part], np.empty(len(stacked), dtype))
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        over_batch(run, series, parallel=parallel)
+    return x
+
+
+@njit(cache=True, nogil=True)
+def dense_steps(W, u, v, x, z):
+    """Fill x (S, T + 1, n), given x[:, 0], with W (K, n), u (S, T, m), v (S, T, q).
+
+    ``z = concatenate([x, outer(u, x).ravel(), v]); x+ = z @ W``, scratch z (K,), K = (m+1)n + q.
+    Eight rows of W are taken at once, so that x+ is read and written K / 8 times.
+    """
+    n, m, q, K = x.shape[2], u.shape[2], v.shape[2], W.shape[0]
+    for s in range(x.shape[0]):
+        for t in range(x.shape[1] - 1):
+            for j in range(n):
+                z[j] = x[s, t, j]
+                x[s, t + 1, j] = 0.0
+            for i in range(m):
+                gate = u[s, t, i]
+                for j in range(n):
+                    z[(i + 1) * n + j] = gate * x[s, t, j]
+            for j in range(q):
+                z[(m + 1) * n + j] = v[s, t, j]
+            k = 0
+            while k + 8 <= K:
+                z0, z1, z2, z3 = z[k], z[k + 1], z[k + 2], z[k + 3]
+                z4, z5, z6, z7 = z[k + 4], z[k + 5], z[k + 6], z[k + 7]
+                for j in range(n):
+                    x[s, t + 1, j] += (
+                        (z0 * W[k, j] + z1 * W[k + 1, j]) + (z2 * W[k + 2, j] + z3 * W[k + 3, j])
+                    ) + (
+                        (z4 * W[k + 4, j] + z5 * W[k + 5, j])
+                        + (z6 * W[k + 6, j] + z7 * W[k + 7, j])
+                    )
+                k += 8
+            while k < K:
+                z0 = z[k]
+                for j in range(n):
+                    x[s, t + 1, j] += z0 * W[k, j]
+                k += 1
+
+
+@njit(cache=True, nogil=True)
+def diagonal_steps(decays, B, u, v, x, scratch):
+    """Fill x (S, T + 1, n), given x[:, 0], with decays (1 + m, n), B (q, n), scratch (2, n).
+
+    ``x+ = (decays[0] + u @ decays[1:]) * x + v @ B``.
+    """
+    n, m, q = x.shape[2], u.shape[2], v.shape[2]
+    for s in range(x.shape[0]):
+        for t in range(x.shape[1] - 1):
+            for j in range(n):
+                scratch[0, j] = decays[0, j]
+                scratch[1, j] = 0.0
+            for i in range(m):
+                gate = u[s, t, i]
+                for j in range(n):
+                    scratch[0, j] += gate * decays[i + 1, j]
+            for i in range(q):
+                drive = v[s, t, i]
+                for j in range(n):
+                    scratch[1, j] += drive * B[i, j]
+            for j in range(n):
+                x[s, t + 1, j] = scratch[0, j] * x[s, t, j] + scratch[1, j]
