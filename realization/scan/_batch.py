@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from .._validation import as_array
 
-__all__ = ["numeric", "over_batch", "require_finite"]
+__all__ = ["as_series", "numeric", "over_batch", "require_finite"]
 
 
 def numeric(name: str, value: ArrayLike, *, trailing: int) -> np.ndarray:
@@ -25,6 +26,17 @@ def numeric(name: str, value: ArrayLike, *, trailing: int) -> np.ndarray:
     if array.ndim < trailing:
         raise ValueError(f"`{name}` must have at least {trailing} axes; got shape {array.shape}.")
     return array
+
+
+def as_series(array: np.ndarray, batch: tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
+    """Return (..., a, b) as (S, a, b), S the size of the batch, in the layout the kernels take.
+
+    C-contiguous and writeable: a read-only array would be one more type to compile for.
+    """
+    if array.shape[:-2] != batch:
+        array = np.broadcast_to(array, (*batch, *array.shape[-2:]))
+    array = np.require(array, dtype, ["C", "W"])
+    return array.reshape(math.prod(batch), *array.shape[-2:])
 
 
 def over_batch(run: Callable[[slice], object], count: int, *, parallel: bool) -> None:

@@ -9,14 +9,12 @@ the measured output there).
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
 from .._validation import as_array, as_matrix
-from ._batch import over_batch, require_finite
+from ._batch import as_series, over_batch, require_finite
 
 __all__ = ["bilinear_scan", "bilinear_states"]
 
@@ -130,18 +128,15 @@ def bilinear_states(
     (..., T + 1, n) ndarray
         The states, `x0` first.
     """
-    (m, n), T = N.shape[:2], u.shape[-2]
+    n, T = A.shape[0], u.shape[-2]
     if A.ndim == 2 and all(np.count_nonzero(M) == np.count_nonzero(np.diag(M)) for M in (A, *N)):
         A, N = np.diag(A), N[:, range(n), range(n)]
     batch = np.broadcast_shapes(u.shape[:-2], v.shape[:-2], x0.shape[:-1])
-    series = math.prod(batch)
     dtype = np.result_type(A, N, B, u, v, x0, float)
-    u = np.ascontiguousarray(np.broadcast_to(u, (*batch, T, m)), dtype).reshape(series, T, m)
-    v = np.ascontiguousarray(np.broadcast_to(v, (*batch, *v.shape[-2:])), dtype)
-    v = v.reshape(series, *v.shape[-2:])
+    u, v = as_series(u, batch, dtype), as_series(v, batch, dtype)
     x = np.empty((*batch, T + 1, n), dtype)
     x[..., 0, :] = x0
-    states = x.reshape(series, T + 1, n)
+    states = x.reshape(len(u), T + 1, n)
     if A.ndim == 1:
         decays = np.ascontiguousarray(np.vstack([A, N]), dtype)
         drive = np.ascontiguousarray(B.T, dtype)
@@ -156,7 +151,7 @@ def bilinear_states(
             dense_steps(stacked, u[part], v[part], states[part], np.empty(len(stacked), dtype))
 
     with np.errstate(over="ignore", invalid="ignore"):
-        over_batch(run, series, parallel=parallel)
+        over_batch(run, len(u), parallel=parallel)
     return x
 
 

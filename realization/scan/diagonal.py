@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from ._batch import numeric, over_batch, require_finite
+from ._batch import as_series, numeric, over_batch, require_finite
 
 __all__ = ["diagonal_scan"]
 
@@ -79,15 +79,12 @@ def diagonal_scan(
     dtype = np.result_type(lam, b, x0, float)
     x = np.empty((*batch, T + 1, n), dtype)
     x[..., 0, :], x[..., 1:, :] = x0, b
-    decays = lam if varying else lam[np.newaxis]
-    if decays.ndim > 2:
-        decays = np.broadcast_to(decays, (*batch, T, n))
-    decays = np.ascontiguousarray(decays, dtype).reshape(-1, *decays.shape[-2:])
+    decays = as_series(lam if varying else lam[np.newaxis], batch if lam.ndim > 2 else (), dtype)
     states = x.reshape(series, T + 1, n)
 
     def run(part: slice) -> None:
-        own = decays[part] if len(decays) == series else decays
-        diagonal_steps(own, int(len(own) > 1), int(varying), states[part])
+        own = decays[part] if lam.ndim > 2 else decays
+        diagonal_steps(own, int(lam.ndim > 2), int(varying), states[part])
 
     over_batch(run, series, parallel=parallel)
     require_finite("x", x, lam=lam, b=b, x0=x0)

@@ -13,14 +13,12 @@ precision), :math:`j \ln 2` is subtracted in two parts, and :math:`j` is read fr
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
 from .._validation import as_array
-from ._batch import numeric, over_batch
+from ._batch import as_series, numeric, over_batch
 
 __all__ = ["selective_scan"]
 
@@ -113,25 +111,22 @@ def selective_scan(
                 f"`a` {arrays['a'].shape}; got {found}."
             )
     batch = np.broadcast_shapes(*(array.shape[:-2] for array in arrays.values()))
-    series = math.prod(batch)
     single = all(array.dtype == np.float32 for array in arrays.values())
     dtype, kernel = (np.float32, single_steps) if single else (np.float64, double_steps)
 
-    def flat(name: str) -> np.ndarray:
-        full = np.broadcast_to(arrays[name], (*batch, *wanted[name]))
-        return np.ascontiguousarray(full, dtype).reshape(series, *wanted[name])
-
-    steps, gains, reads, inputs = flat("delta"), flat("B"), flat("C"), flat("u")
+    steps, gains, reads, inputs = (
+        as_series(arrays[name], batch, dtype) for name in ("delta", "B", "C", "u")
+    )
     rates = np.ascontiguousarray(arrays["a"].T, dtype)
-    h = np.array(flat("x0").swapaxes(1, 2), order="C")
-    y = np.zeros((series, T, d), dtype)
+    h = np.array(as_series(arrays["x0"], batch, dtype).swapaxes(1, 2), order="C")
+    y = np.zeros_like(steps)
 
     def run(part: slice) -> None:
         drive = np.empty(d, dtype)
         kernel(steps[part], rates, gains[part], reads[part], inputs[part], h[part], y[part], drive)
 
     with np.errstate(over="ignore", invalid="ignore"):
-        over_batch(run, series, parallel=parallel)
+        over_batch(run, len(y), parallel=parallel)
     if not (np.isfinite(h).all() and np.isfinite(y).all()):
         for name, array in arrays.items():
             as_array(name, array)
