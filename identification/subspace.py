@@ -30,13 +30,14 @@ from .input_matrices import InputMatrices, from_data, from_factor, initial_state
 from .model_repair import add_input_delay, stabilize
 from .noise_model import kalman_gain
 from .order import CRITERIA, OrderTable, largest_order, order_table
+from .preparation import checked_data, horizons, prepared, require_order
 from .projections import WEIGHTS, FactorBlocks, Weight, weighted_subspace
 from .result import IdentificationResult
 from .validation import fit_percent, fitted_output
 
-__all__ = ["horizons", "require_order", "state_equation", "subspace_id"]
+__all__ = ["state_equation", "subspace_id"]
 
-MAX_GROWTH = 1e8  # largest growth over a record for which an unstable A may still be simulated
+MAX_GROWTH = 1e8  # largest growth of an unstable path over a run that still means something
 
 
 def subspace_id(
@@ -167,8 +168,8 @@ def subspace_id(
     if order != "auto":
         order = as_integer("order", order)
     # 1 the data, around their operating point
-    raw, lag = _checked_data(y, u, factor, dt, bd), as_integer("delay", delay)
-    data, y0, u0 = _prepared(raw, lag, factor, offset == "estimate")
+    raw, lag = checked_data(y, u, factor, dt, bd), as_integer("delay", delay)
+    data, y0, u0 = prepared(raw, lag, factor, offset == "estimate")
     # 2 their sufficient statistic
     if factor is None:
         assert data is not None
@@ -185,10 +186,16 @@ def subspace_id(
     if data is None and len(weights) > 1:
         weights = ("moesp",)
     plan = _Plan(order, criterion, bd, focus, feedthrough, stable, offset == "estimate")
-    candidates: list[_Candidate] = []
+    found: list[_Candidate] = []
     for one in _progress_bar(weights, progress):
-        candidates += _candidates(one, plan, blocks, data)  # pyright: ignore[reportArgumentType]
-    best = max(candidates, key=lambda c: c.score) if len(candidates) > 1 else candidates[0]
+        found += _candidates(one, plan, blocks, data)  # pyright: ignore[reportArgumentType]
+    if not found:
+        raise UnstableModelError(
+            f"every estimated model of order {order} is so unstable that its {bd} over the record "
+            "means nothing. Use bd='factor', another order, or remove trends from the data first.",
+            stability_margin=-np.inf,
+        )
+    best = max(found, key=lambda c: c.score)
     # 8 the model and its evidence
     options = {
         "method": method,
@@ -201,7 +208,7 @@ def subspace_id(
         "offset": offset,
         "dt": as_dt(dt) if raw is None else raw.dt,
     }
-    return _result(best, candidates, options, raw, data, (y0, u0), factor)
+    return _result(best, found, options, raw, data, (y0, u0), factor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,102 +235,6 @@ class _Candidate:
     singular_values: np.ndarray
     score: float
     warnings: tuple[str, ...]
-
-
-def _checked_data(
-    y: Any, u: Any, factor: HankelFactor | None, dt: float, bd: str
-) -> Experiments | None:
-    """Return the checked records, None when only a factor is given."""
-    if factor is not None:
-        channels = factor.n_outputs + factor.n_inputs
-        needed = (factor.past + factor.future) * channels
-        if factor.n_columns < needed:
-            raise ValueError(
-                f"the factor holds {factor.n_columns} start times; past = {factor.past} and future"
-                f" = {factor.future} with {channels} channels need {needed}. Update it with more "
-                "data."
-            )
-    if y is not None:
-        data = Experiments.from_data(y, u, dt=dt)
-        if factor is not None:
-            have = (factor.n_outputs, factor.n_inputs)
-            if have != (data.n_outputs, data.n_inputs):
-                raise ValueError(
-                    f"`factor` has {have[0]} outputs and {have[1]} inputs; the data have "
-                    f"{data.n_outputs} and {data.n_inputs}."
-                )
-        return data
-    if factor is None:
-        raise ValueError("`y` is missing: pass the measured outputs (or a `factor` of them).")
-    if u is not None:
-        raise ValueError("`u` was given without `y`: pass both, or the `factor` alone.")
-    if bd not in ("auto", "factor"):
-        raise ValueError(
-            f"bd={bd!r} is least squares on the data: pass `y` and `u` as well as the `factor`, "
-            "or use bd='factor'."
-        )
-    return None
-
-
-def _prepared(
-    raw: Experiments | None, delay: int, factor: HankelFactor | None, remove_offset: bool
-) -> tuple[Experiments | None, np.ndarray, np.ndarray]:
-    """Return the records with inputs delayed and offsets subtracted, and the offsets."""
-    if raw is None:
-        assert factor is not None
-        if delay:
-            raise ValueError("`delay` shifts the inputs before the factor is made; got both.")
-        if not remove_offset:
-            return None, np.zeros(factor.n_outputs), np.zeros(factor.n_inputs)
-        return None, *factor.means()
-    if delay and factor is not None:
-        raise ValueError("`delay` shifts the inputs before the factor is made; got both.")
-    if delay and raw.n_inputs == 0:
-        raise ValueError("`delay` is the dead time of inputs; the data have none.")
-    if delay >= (shortest := min(run.shape[0] for run in raw.y)):
-        raise ValueError(f"`delay` = {delay} leaves nothing of a run of {shortest} samples.")
-    y = [run[delay:] for run in raw.y]
-    u = [run[: run.shape[0] - delay] for run in raw.u]
-    y0, u0 = np.zeros(raw.n_outputs), np.zeros(raw.n_inputs)
-    if remove_offset:
-        y0, u0 = np.vstack(y).mean(axis=0), np.vstack(u).mean(axis=0)
-    data = replace(raw, y=tuple(run - y0 for run in y), u=tuple(run - u0 for run in u))
-    return data, y0, u0
-
-
-def horizons(
-    data: Experiments, past: int | None, future: int | None, order: int | Literal["auto"]
-) -> tuple[int, int]:
-    """Return the horizons: as given, else 15, less on short records, more for a large order."""
-    p, channels = data.n_outputs, data.n_outputs + data.n_inputs
-    T = data.n_samples
-    default = max(min(15, T // (2 + 10 * channels)), 2)
-    if order != "auto":
-        default = max(default, -(-order // p) + 2)
-    future = as_integer("future", future or past or default, minimum=2)
-    past = as_integer("past", past or future, minimum=1)
-    # SLICOT's rule 2 (m + p + 1) s - 1 for past = future = s and one run
-    usable = sum(max(run.shape[0] - past - future + 1, 0) for run in data.y)
-    needed = (past + future) * channels
-    if usable < needed:
-        samples = (past + future) * (channels + 1) - 1
-        raise ValueError(
-            f"too few samples: past = {past} and future = {future} with {channels} channels need "
-            f"{samples} samples in one run; got {T} in {len(data)} ({usable} of {needed} usable "
-            "columns). Take shorter horizons or more data."
-        )
-    return past, future
-
-
-def require_order(blocks: FactorBlocks, order: int | Literal["auto"]) -> None:
-    """Raise if the order cannot be had with these horizons."""
-    p, m = blocks.n_outputs, blocks.n_inputs
-    limit = min(p * (blocks.future - 1), (m + p) * blocks.past)
-    if order != "auto" and order > limit:
-        raise ValueError(
-            f"`order` = {order} cannot be had with past = {blocks.past}, future = {blocks.future}:"
-            f" at most {limit} (p (future - 1) and (m + p) past bound it). Take longer horizons."
-        )
 
 
 def state_equation(
@@ -359,25 +270,27 @@ def state_equation(
 def _candidates(
     weight: Weight, plan: _Plan, blocks: FactorBlocks, data: Experiments | None
 ) -> list[_Candidate]:
-    """Return the models that one weighting offers: one, or two when A is unstable."""
+    """Return the models that one weighting offers: one, or two when an unstable A is simulated."""
     A, C, gamma, table, singular_values = state_equation(blocks, weight, plan.order, plan.criterion)
     variants = [(A, "")]
     if stability_margin(A, 1.0) <= 0:
-        moved = stabilize(A)
-        if plan.stable:
-            variants = [moved]
-        elif plan.route == "simulation":
-            assert data is not None
-            growth = (1 - stability_margin(A, 1.0)) ** max(run.shape[0] for run in data.y)
-            note = f"{moved[1]}: that simulates the record better"
-            variants = [*(variants if growth < MAX_GROWTH else []), (moved[0], note)]
-    found = []
+        moved, note = stabilize(A)
+        reason = note if plan.stable else f"{note}: that fits the record better"
+        variants = [*([] if plan.stable else variants), (moved, reason)]
+    found: list[_Candidate] = []
     for A, note in variants:
         # 6 the noise
         K, Re, said = kalman_gain(blocks, gamma, A, C)
+        F = A if plan.route == "simulation" else A - K @ C
+        if data is not None and plan.route != "factor" and _growth(F, data) > MAX_GROWTH:
+            continue
         # 7 B, D and x0
         if plan.route == "factor" or data is None:
             inputs = from_factor(blocks, gamma, A, C, feedthrough=plan.feedthrough)
+            if data is not None and _growth(F, data) <= MAX_GROWTH:
+                inputs = from_data(
+                    A, C, K, data, known=inputs, feedthrough=True, estimate_offset=plan.offset
+                )
         else:
             inputs = from_data(
                 A,
@@ -388,43 +301,40 @@ def _candidates(
                 estimate_offset=plan.offset,
             )
         model = InnovationSSM(A, C, K, Re, B=inputs.B, D=inputs.D)
-        if data is not None and plan.route == "factor":
-            inputs = from_data(
-                A, C, K, data, known=inputs, feedthrough=True, estimate_offset=plan.offset
-            )
+        fit = None
+        if data is not None:
+            horizon = np.inf if plan.focus == "simulation" else 1
+            fit = _fit(model, data, inputs.y_offset, horizon)
+        score = -np.inf if fit is None else float(fit.mean())
         warnings = (*([note] if note else []), *said, *inputs.warnings)
-        score = _score(model, inputs, data, plan.focus)
         found.append(_Candidate(weight, model, inputs, table, singular_values, score, warnings))
+        if plan.route != "simulation":
+            break  # a stable predictor needs no stable A
     return found
-
-
-def _score(
-    model: InnovationSSM, inputs: InputMatrices, data: Experiments | None, focus: str
-) -> float:
-    """Return the mean fit on the estimation record in the sense of the focus."""
-    if data is None:
-        return 0.0
-    fit = _fit(model, data, inputs.y_offset, np.inf if focus == "simulation" else 1)
-    return -np.inf if fit is None else float(fit.mean())
 
 
 def _fit(
     model: InnovationSSM, data: Experiments, offset: np.ndarray | float, horizon: float
 ) -> np.ndarray | None:
-    """Return the fit of each output over all runs; None where an unstable path overflows."""
-    runs = [y - offset for y in data.y]
-    try:
-        outputs = [
-            fitted_output(model, y, u, horizon)[0] for y, u in zip(runs, data.u, strict=True)
-        ]
-    except UnstableModelError:
+    """Return the fit of each output over all runs; None where an unstable path means nothing."""
+    F = model.A if np.isinf(horizon) else model.A - model.K @ model.C
+    if _growth(F, data) > MAX_GROWTH:
         return None
+    runs = [y - offset for y in data.y]
+    outputs = [fitted_output(model, y, u, horizon)[0] for y, u in zip(runs, data.u, strict=True)]
     return fit_percent(np.vstack(runs), np.vstack(outputs))
+
+
+def _growth(F: np.ndarray, data: Experiments) -> float:
+    """Return how much the longest run amplifies an initial state, by the spectral radius of F."""
+    radius = np.float64(max(1.0 - stability_margin(F, 1.0), 1.0))
+    with np.errstate(over="ignore"):
+        return float(radius ** max(run.shape[0] for run in data.y))
 
 
 def _result(
     best: _Candidate,
-    candidates: list[_Candidate],
+    found: list[_Candidate],
     options: dict[str, Any],
     raw: Experiments | None,
     data: Experiments | None,
@@ -435,8 +345,8 @@ def _result(
     y0, u0 = offset[0] + best.inputs.y_offset, offset[1]
     model, x0 = best.model, best.inputs.x0
     warnings, fits = list(best.warnings), {}
-    if len(candidates) > 1:
-        tried = ", ".join(f"{c.weight} {c.score:.2f}" for c in candidates)
+    if len(found) > 1:
+        tried = ", ".join(f"{c.weight} {c.score:.2f}" for c in found)
         options["tried"] = f"{tried} (fit in %)"
     if raw is not None and data is not None:
         if options["delay"]:
