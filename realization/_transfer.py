@@ -61,8 +61,8 @@ def impulse_coefficients(C: np.ndarray, A: np.ndarray, B: np.ndarray, count: int
     in one matrix product.
     """
     p, m = C.shape[0], B.shape[1]
-    if count == 0:
-        return np.zeros((0, p, m))
+    if count == 0 or m == 0 or A.shape[0] == 0:
+        return np.zeros((count, p, m))
     step = 1 << ((count - 1).bit_length() // 2)
     with np.errstate(over="ignore", invalid="ignore"):
         rows, leap = _power_blocks(C, A, step)
