@@ -187,7 +187,8 @@ def transmission_zeros(model: AnyLinear) -> np.ndarray:
     rows = _scale(np.linalg.norm(np.hstack([model.C, D]), axis=1))[:, np.newaxis]
     A, C, D = model.A, model.C / rows, D / rows
     deflate = slycot.ab08nz if any(map(np.iscomplexobj, (A, B, C, D))) else slycot.ab08nd
-    count, rank, *_, F, E = deflate(n, m, p, A, B, C, D, equil="S")[:10]
+    workspace = 8 * (n + m + p)  # the wrapper's default is too small for wide and tall models
+    count, rank, *_, F, E = deflate(n, m, p, A, B, C, D, "S", 0.0, workspace)[:10]
     zeros = np.asarray(scipy.linalg.eigvals(F[:count, :count], E[:count, :count]), dtype=complex)
     for z in zeros:
         pencil = np.block([[A - z * np.eye(n), B], [C, D]])
