@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._validation import as_array, as_integer, as_signal
-from .models import AnyLinear, GaussianSSM, InnovationSSM
+from .bilinear import AnyModel, BilinearSSM
+from .models import GaussianSSM, InnovationSSM
 
 __all__ = ["initial_state", "matching_input", "model_input"]
 
 
 def model_input(
-    model: AnyLinear, u: ArrayLike | None, steps: int | None, *, name: str = "u"
+    model: AnyModel, u: ArrayLike | None, steps: int | None, *, name: str = "u"
 ) -> np.ndarray:
     """Return the inputs (..., T, m); a model without inputs gets T = `steps` empty samples."""
     m = model.n_inputs
@@ -36,7 +37,7 @@ def model_input(
     return u
 
 
-def matching_input(model: AnyLinear, y: np.ndarray, u: ArrayLike | None) -> np.ndarray:
+def matching_input(model: AnyModel, y: np.ndarray, u: ArrayLike | None) -> np.ndarray:
     """Return the inputs (..., T, m) that belong to the outputs y (..., T, p)."""
     T = y.shape[-2]
     u = model_input(model, u, T if u is None else None)
@@ -45,13 +46,13 @@ def matching_input(model: AnyLinear, y: np.ndarray, u: ArrayLike | None) -> np.n
     return u
 
 
-def initial_state(model: AnyLinear, x0: ArrayLike | None) -> np.ndarray:
+def initial_state(model: AnyModel, x0: ArrayLike | None) -> np.ndarray:
     """Return the initial state (..., n): the caller's, or the model's own."""
     n = model.n_states
     if x0 is None:
         if isinstance(model, GaussianSSM):
             return model.m0
-        return model.x0 if isinstance(model, InnovationSSM) else np.zeros(n)
+        return model.x0 if isinstance(model, (InnovationSSM, BilinearSSM)) else np.zeros(n)
     x0 = as_array("x0", x0)
     if x0.ndim == 0 or x0.shape[-1] != n:
         raise ValueError(f"`x0` must have shape ({n},) to match the model's order; got {x0.shape}.")

@@ -18,6 +18,7 @@ minimal model. The rest is split by topic:
 ``bilinear_realization.py``    from word coefficients back to a model (Hankel matrix)
 ``volterra.py``                kernels: of a model, from pulse experiments, from recorded data
 ``carleman.py``                polynomial vector fields lifted to bilinear models
+``bilinear_simulation.py``     simulate, predict, forecast; the exact step in continuous time
 ``scan/bilinear.py``           the compiled recurrence
 =============================  ================================================================
 """
@@ -31,7 +32,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._validation import as_covariance, as_dt, as_instance, as_integer, as_matrix, as_real
-from .models import _checked_dynamics, _checked_inputs, _checked_state, _WithInputs
+from .models import (
+    AnyLinear,
+    _checked_dynamics,
+    _checked_inputs,
+    _checked_state,
+    _WithInputs,
+)
 
 __all__ = [
     "BilinearSSM",
@@ -124,6 +131,10 @@ class BilinearSSM(_WithInputs):
             Re = as_covariance("Re", Re, p, because=f"to match `C` {C.shape}")
         x0 = _checked_state("x0", x0, n)
         self._store(A=A, N=N, B=B, C=C, D=D, K=K, Re=Re, x0=x0, dt=as_dt(dt))
+
+
+AnyModel = AnyLinear | BilinearSSM
+"""The four records with a state."""
 
 
 def diagonal_bilinear(
@@ -427,22 +438,7 @@ def bilinear_minimal_coordinates(model: BilinearSSM, tol: float | None) -> np.nd
 
 
 def in_coordinates(model: BilinearSSM, T: np.ndarray, Tinv: np.ndarray) -> BilinearSSM:
-    """Return a bilinear model in other, or in fewer, coordinates x = T z.
-
-    Parameters
-    ----------
-    model : BilinearSSM
-        The model.
-    T : (n, r) ndarray
-        The coordinates.
-    Tinv : (r, n) ndarray
-        With Tinv T = I.
-
-    Returns
-    -------
-    BilinearSSM
-        With A -> Tinv A T, the same for each N_i, B -> Tinv B, C -> C T, and so on.
-    """
+    """Return the model with state z, x = T z, for T (n, r) and Tinv (r, n) with Tinv T = I."""
     return replace(
         model,
         A=Tinv @ model.A @ T,

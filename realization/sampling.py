@@ -26,6 +26,7 @@ from ._linalg import covariance_factor, symmetrize
 from ._noise import noise_covariances
 from ._transfer import transfer_values
 from ._validation import as_instance, as_real, require_discrete
+from .bilinear import BilinearSSM
 from .exceptions import AccuracyError, NotEmbeddable
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .riccati import solve_filter_riccati
@@ -75,7 +76,8 @@ def discretize(model: Record, dt: float) -> Record:
     Raises
     ------
     TypeError
-        If `model` is no linear record.
+        If `model` is no linear record. A BilinearSSM has no exact discrete-time record of its
+        kind: its step is not affine in the input (``simulate`` takes the exact step).
     ValueError
         If `model` is in discrete time already, `dt` is not positive, or the state grows past the
         largest float within one interval.
@@ -123,6 +125,11 @@ def discretize(model: Record, dt: float) -> Record:
     >>> bool(np.allclose(back.R, model.R) and np.allclose(back.C, model.C))
     True
     """
+    if isinstance(model, BilinearSSM):
+        raise TypeError(
+            "`model` must be a linear record: the exact step of a BilinearSSM is not bilinear in "
+            "the held input. Call simulate(model, u, dt=...), which takes that step."
+        )
     model = as_instance("model", model, _RECORDS)
     h = as_real("dt", dt, above=0.0)
     if model.dt != 0.0:
@@ -219,14 +226,14 @@ def continuize(model: Record) -> Record:
     Z = _logarithm(model.A)
     _, phi1, phi2 = _phi_functions(Z)
     if isinstance(model, LinearSSM):
-        return LinearSSM(Z / h, scipy.linalg.solve(phi1, model.B) / h, model.C, model.D, dt=0.0)
-    C = scipy.linalg.solve(phi1.T, model.C.T).T
+        return LinearSSM(Z / h, np.linalg.solve(phi1, model.B) / h, model.C, model.D, dt=0.0)
+    C = np.linalg.solve(phi1.T, model.C.T).T
     if isinstance(model, CovarianceModel):
-        N = scipy.linalg.solve(phi1, model.N)
+        N = np.linalg.solve(phi1, model.N)
         mean = C @ phi2 @ N
         R = _require_intensity(model.Lambda0 - mean - mean.T, model.Lambda0, _NO_PROCESS)
         return CovarianceModel(Z / h, C, N, h * R, dt=0.0)
-    B = scipy.linalg.solve(phi1, model.B) / h
+    B = np.linalg.solve(phi1, model.B) / h
     D = model.D - h * C @ phi2 @ B
     n = model.n_states
     Q, R, S = noise_covariances(model)

@@ -34,6 +34,8 @@ from ._validation import (
     as_signal,
     require_discrete,
 )
+from .bilinear import AnyModel, BilinearSSM
+from .bilinear_simulation import bilinear_forecast, bilinear_prediction, bilinear_response
 from .exceptions import UnstableModelError
 from .kalman import filter_records
 from .lyapunov import initial_moments
@@ -83,11 +85,12 @@ class Forecast:
 
 
 def simulate(
-    model: AnyLinear,
+    model: AnyModel,
     u: ArrayLike | None = None,
     *,
     steps: int | None = None,
     x0: ArrayLike | None = None,
+    dt: float | None = None,
     noise: bool = False,
     rng: Rng = None,
 ) -> Simulation:
@@ -98,16 +101,19 @@ def simulate(
 
     Parameters
     ----------
-    model : LinearSSM, GaussianSSM or InnovationSSM
-        A discrete-time model.
+    model : LinearSSM, GaussianSSM, InnovationSSM or BilinearSSM
+        A discrete-time model, or a BilinearSSM in continuous time.
     u : (..., T, m) array_like, optional
         Inputs; needed if the model has any. Leading axes are batch; 1-D is one channel.
     steps : int, optional
         Number of samples T; needed if and only if `u` is not given.
     x0 : (..., n) array_like, optional
         Initial state, its leading axes broadcast against those of `u`. Default: the model's (zero
-        for a LinearSSM, `x0` for an InnovationSSM, `m0` for a GaussianSSM, or with noise a draw
-        from :math:`N(m_0, P_0)`).
+        for a LinearSSM, `m0` for a GaussianSSM, or with noise a draw from :math:`N(m_0, P_0)`,
+        `x0` for the others).
+    dt : float, optional
+        The time for which each input is held; needed for a BilinearSSM in continuous time, which
+        has no exact discrete-time record (a linear model has: see ``discretize``).
     noise : bool, default False
         Draw the noise from the model's law: each batch element has its own.
     rng : int, Generator or None, optional
@@ -143,10 +149,15 @@ def simulate(
     >>> bool(np.allclose(path.x[1:], path.x[:-1] * 0.5 + [[1.0], [0.0], [0.0]]))
     True
     """
-    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
-    require_discrete(model, "simulate")
+    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM, BilinearSSM))
     u = model_input(model, u, steps)
     x0, given = initial_state(model, x0), x0 is not None
+    if isinstance(model, BilinearSSM):
+        y, x = bilinear_response(model, u, x0, dt, noise, rng)
+        return Simulation(y, lambda: x)
+    require_discrete(model, "simulate")
+    if dt is not None:
+        raise ValueError(f"`dt` belongs to the linear record and must be left out; got {dt}.")
     B, D = model.B, model.D
     if noise:
         if isinstance(model, LinearSSM):
@@ -168,7 +179,7 @@ def simulate(
 
 
 def predict(
-    model: AnyLinear,
+    model: AnyModel,
     y: ArrayLike,
     u: ArrayLike | None = None,
     *,
@@ -182,11 +193,11 @@ def predict(
 
     Parameters
     ----------
-    model : LinearSSM, GaussianSSM or InnovationSSM
+    model : LinearSSM, GaussianSSM, InnovationSSM or BilinearSSM
         A discrete-time model. A LinearSSM has no noise, so outputs teach it nothing about its
         state: its prediction is the simulated output, whatever the horizon.
     y : (..., T, p) array_like
-        Outputs; NaN marks a missing entry.
+        Outputs; NaN marks a missing entry (refused by a BilinearSSM, whose gain is fixed).
     u : (..., T, m) array_like, optional
         Inputs; needed if the model has any.
     horizon : int or numpy.inf, default 1
@@ -224,13 +235,15 @@ def predict(
     >>> bool(np.allclose(y_hat[:, 0], [0.0, 0.5, 0.2]))
     True
     """
-    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
+    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM, BilinearSSM))
     require_discrete(model, "predict")
     if not (isinstance(horizon, float) and np.isposinf(horizon)):
         horizon = as_integer("horizon", horizon, minimum=1)
     y = as_signal("y", y, model.n_outputs, allow_nan=True)
     u = matching_input(model, y, u)
     start = initial_state(model, x0)
+    if isinstance(model, BilinearSSM):
+        return bilinear_prediction(model, y, u, start, horizon)
     T = y.shape[-2]
     if isinstance(model, LinearSSM) or horizon > T:
         batch = np.broadcast_shapes(y.shape[:-2], u.shape[:-2], start.shape[:-1])
@@ -249,7 +262,7 @@ def predict(
 
 
 def forecast(
-    model: AnyLinear,
+    model: AnyModel,
     y: ArrayLike,
     u: ArrayLike | None = None,
     *,
@@ -264,7 +277,7 @@ def forecast(
 
     Parameters
     ----------
-    model : LinearSSM, GaussianSSM or InnovationSSM
+    model : LinearSSM, GaussianSSM, InnovationSSM or BilinearSSM
         A discrete-time model. For a LinearSSM, which has no noise, the forecast continues the
         simulation from a zero state and the covariance is zero.
     y : (..., T, p) array_like
@@ -300,7 +313,7 @@ def forecast(
     >>> bool(np.allclose(ahead.covariance[:, 0, 0], [2.0, 4.0]))
     True
     """
-    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
+    as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM, BilinearSSM))
     require_discrete(model, "forecast")
     steps = as_integer("steps", steps, minimum=0)
     y = as_signal("y", y, model.n_outputs, allow_nan=True)
@@ -315,6 +328,8 @@ def forecast(
         raise ValueError(
             f"`u_future` must have `steps` = {steps} samples; got {u_future.shape[-2]}."
         )
+    if isinstance(model, BilinearSSM):
+        return Forecast(*bilinear_forecast(model, y, u, u_future))
     start = initial_state(model, None)
     if isinstance(model, LinearSSM):
         x, P = _states(model.A, model.B, u, start)[..., -1, :], np.zeros(model.A.shape)

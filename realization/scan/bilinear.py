@@ -215,3 +215,21 @@ def diagonal_steps(decays, B, u, v, x, scratch):
                     scratch[1, j] += drive * B[i, j]
             for j in range(n):
                 x[s, t + 1, j] = scratch[0, j] * x[s, t, j] + scratch[1, j]
+
+
+@njit(cache=True, nogil=True)
+def switched_steps(maps, index, x):
+    """Fill x (S, T + 1, n), given x[:, 0], with maps (K, n + 1, n), index (S, T) into the maps.
+
+    ``x[s, t + 1] = append(x[s, t], 1.0) @ maps[index[s, t]]``.
+    """
+    n = x.shape[2]
+    for s in range(x.shape[0]):
+        for t in range(x.shape[1] - 1):
+            k = index[s, t]
+            for i in range(n):
+                x[s, t + 1, i] = maps[k, n, i]
+            for j in range(n):
+                now = x[s, t, j]
+                for i in range(n):
+                    x[s, t + 1, i] += maps[k, j, i] * now
