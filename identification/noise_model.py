@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import scipy
 
-from realization import AccuracyError
+from realization import NumericalWarning
 from realization.internal import solve_filter_riccati, symmetrize
 
 from .projections import FactorBlocks, regress
@@ -61,12 +63,14 @@ def kalman_gain(
             f"{np.trace(R) / max(power, np.finfo(float).tiny):.1e} of the output power): K is 0"
         )
         return np.zeros((n, p)), R, (message,)
-    try:
-        _, K, Re = solve_filter_riccati(A, C, Q, R, S, dt=1.0)
-    except AccuracyError as error:
-        message = f"no Kalman gain was found, K is 0: {error}"
-        return np.zeros((n, p)), R, (message,)
-    return K, Re, ()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", NumericalWarning)
+        try:
+            _, K, Re = solve_filter_riccati(A, C, Q, R, S, dt=1.0)
+        except np.linalg.LinAlgError as error:
+            message = f"no Kalman gain was found, K is 0: {error}"
+            return np.zeros((n, p)), R, (message,)
+    return K, Re, tuple(str(warning.message) for warning in said)
 
 
 def _coordinates(gamma: np.ndarray, observed: np.ndarray) -> np.ndarray:
