@@ -37,15 +37,15 @@ Record = TypeVar("Record", LinearSSM, GaussianSSM, InnovationSSM, CovarianceMode
 _RECORDS = (LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
 
 _NO_STATE = (
-    "No continuous-time model with this state has these samples: the noise intensity would have to "
-    "be indefinite. If the choice of state does not matter, try "
-    "continuize(innovation_form(model)); for the input-output part alone, "
-    "continuize(LinearSSM(A, B, C, D))"
+    "No continuous-time model with this state has these samples: its noise intensity would have an "
+    "eigenvalue of -{violation:.3g} relative to the largest. If the choice of state does not "
+    "matter, try continuize(innovation_form(model)); for the input-output part alone, "
+    "continuize(LinearSSM(A, B, C, D))."
 )
 _NO_PROCESS = (
-    "The outputs are not the averages of a continuous-time process of the same order: the "
-    "intensity of its white part would have to be indefinite. For the input-output part alone call "
-    "continuize(LinearSSM(A, B, C, D))"
+    "The outputs are not the averages of a continuous-time process of the same order: its {what} "
+    "would have an eigenvalue of -{violation:.3g} relative to the largest. For the input-output "
+    "part alone call continuize(LinearSSM(A, B, C, D))."
 )
 
 
@@ -247,10 +247,9 @@ def continuize(model: Record) -> Record:
     try:
         _, K, Re = solve_filter_riccati(Z / h, C, W[:n, :n] / h, R, W[:n, n:], dt=0.0)
     except AccuracyError as error:
-        raise NotEmbeddable(
-            f"{_NO_PROCESS}, or its spectral density: {error}",
-            violation=_spectral_violation(Z, C, W),
-        ) from None
+        violation = _spectral_violation(Z, C, W)
+        message = _NO_PROCESS.format(what="spectral density", violation=violation)
+        raise NotEmbeddable(message, violation=violation) from error
     return InnovationSSM(Z / h, C, K, Re, B=B, D=D, x0=model.x0, dt=0.0)
 
 
@@ -397,10 +396,8 @@ def _require_intensity(W: np.ndarray, sampled: np.ndarray, refusal: str) -> np.n
         return W
     violation = float(-eigenvalues[0] / np.abs(eigenvalues).max())
     if eigenvalues[0] < -1e-9 and violation > 1e-9:
-        raise NotEmbeddable(
-            f"{refusal} (eigenvalue {-violation:.3g} relative to the largest).",
-            violation=violation,
-        )
+        message = refusal.format(what="white part", violation=violation)
+        raise NotEmbeddable(message, violation=violation)
     factor = covariance_factor(W / units)
     return factor @ factor.T * units
 
