@@ -9,19 +9,26 @@ from realization import InnovationSSM
 
 
 def random_process(
-    rng: np.random.Generator, n: int, p: int, m: int = 0, *, dt: float = 1.0, largest: float = 0.9
+    rng: np.random.Generator,
+    n: int,
+    p: int,
+    m: int = 0,
+    *,
+    dt: float = 1.0,
+    largest: float = 0.9,
+    margin: float = 0.05,
 ) -> InnovationSSM:
     """Return an innovations model with poles and zeros well inside the stability region.
 
-    Discrete time: pole and zero moduli are at most `largest` and 0.95; continuous time: real parts
-    are at most `largest` - 1 and -0.05.
+    Discrete time: pole and zero moduli are at most `largest` and 1 - `margin`; continuous time:
+    real parts are at most `largest` - 1 and -`margin`.
     """
     A = random_dynamics(rng, n, largest=largest)
     if dt == 0.0:
         A = A - np.eye(n)
     C = rng.standard_normal((p, n))
     K = rng.standard_normal((n, p))
-    while n and _distance(A - K @ C, dt) < 0.05:
+    while n and _distance(A - K @ C, dt) < margin:
         K = 0.8 * K
     F = np.linalg.qr(rng.standard_normal((p, p)))[0] * rng.uniform(0.5, 2.0, p)
     return InnovationSSM(
