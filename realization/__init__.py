@@ -8,6 +8,7 @@ from .bilinear import (
     unobservable_subspace,
     word_coefficients,
 )
+from .bilinear_realization import bilinear_hankel_realization
 from .conversion import innovation_form, to_covariance, to_gaussian
 from .covariance import (
     canonical_correlations,
@@ -45,6 +46,7 @@ from .sampling import continuize, discretize
 from .simulation import Forecast, Simulation, forecast, predict, simulate
 from .smoothing import SmootherResult, smooth
 from .spectral import spectral_factor
+from .volterra import kernel_coefficients, volterra_from_data, volterra_from_pulses, volterra_kernel
 
 __all__ = [
     "AccuracyError",
@@ -66,6 +68,7 @@ __all__ = [
     "UnstableModelError",
     "autocovariance",
     "bilinear_gramians",
+    "bilinear_hankel_realization",
     "bilinear_truncate",
     "canonical_correlations",
     "continuize",
@@ -81,6 +84,7 @@ __all__ = [
     "innovation_form",
     "is_positive_real",
     "kalman_filter",
+    "kernel_coefficients",
     "kyp_matrix",
     "load",
     "log_likelihood",
@@ -112,6 +116,9 @@ __all__ = [
     "to_scipy",
     "transmission_zeros",
     "unobservable_subspace",
+    "volterra_from_data",
+    "volterra_from_pulses",
+    "volterra_kernel",
     "word_coefficients",
 ]
 
