@@ -140,16 +140,24 @@ def load(path: str | os.PathLike[str]) -> Any:
             version, record = document["format"], document["record"]
             arrays = {key: archive[key] for key in archive.files if key != "record.json"}
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        raise ValueError(
-            "`path` must name an archive that realization.save wrote; this file is something else "
-            f"or damaged: {os.fspath(path)!r}."
-        ) from None
+        raise _not_an_archive(path) from None
     if version != FORMAT:
         raise ValueError(
             f"`path` must name an archive of format {FORMAT}; {os.fspath(path)!r} has format "
             f"{version!r}, of another release: upgrade to read it."
         )
-    return _decode(record, arrays)
+    try:
+        return _decode(record, arrays)
+    except KeyError:
+        raise _not_an_archive(path) from None
+
+
+def _not_an_archive(path: str | os.PathLike[str]) -> ValueError:
+    """Return the error for a file that is not an archive of ours, or a damaged one."""
+    return ValueError(
+        "`path` must name an archive that realization.save wrote; this file is something else or "
+        f"damaged: {os.fspath(path)!r}."
+    )
 
 
 def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:

@@ -173,6 +173,17 @@ class TestDiscretize:
         start = replace(innovation_form(continuous(5, 3, 1)), x0=[1.0, 2.0, 3.0])
         assert np.array_equal(discretize(start, 0.1).x0, [1.0, 2.0, 3.0])
 
+    def test_point_samples_with_a_sensor_noise_of_their_own(self):
+        model, h = continuous(9, 3, 2), 0.25
+        sampled = discretize(model, h)
+        points = replace(sampled, C=model.C, D=model.D, R=np.eye(2), S=0 * sampled.S)
+        P = scipy.linalg.solve_continuous_lyapunov(model.A, -model.Q)
+        found = autocovariance(points, 4)
+        for k in range(5):
+            expected = model.C @ scipy.linalg.expm(model.A * h * k) @ P @ model.C.T
+            expected = expected + np.eye(2) * (k == 0)
+            np.testing.assert_allclose(found[k], expected, atol=1e-11 * np.abs(found).max())
+
     @pytest.mark.parametrize("h", [1e-9, 2.0, 400.0])
     def test_stiff(self, h):
         model = GaussianSSM(np.diag([-400.0, -1.0]), [[1, 1]], np.eye(2), [[1.0]], dt=0.0)
