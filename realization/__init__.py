@@ -9,6 +9,7 @@ from .bilinear import (
     word_coefficients,
 )
 from .bilinear_realization import bilinear_hankel_realization
+from .carleman import carleman, carleman_state
 from .conversion import innovation_form, to_covariance, to_gaussian
 from .covariance import (
     canonical_correlations,
@@ -71,6 +72,8 @@ __all__ = [
     "bilinear_hankel_realization",
     "bilinear_truncate",
     "canonical_correlations",
+    "carleman",
+    "carleman_state",
     "continuize",
     "covariance_realization",
     "diagonal_bilinear",
