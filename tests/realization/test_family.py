@@ -233,6 +233,14 @@ def test_repeated_zeros_are_flipped_together():
     np.testing.assert_allclose(found, [-0.4, 2.0, 2.0], atol=1e-5)
 
 
+def test_a_cluster_is_flipped_as_a_whole():
+    """Three uncoupled moving averages, neighbours within the tolerance, the ends not."""
+    zeros = 0.5 + np.array([0.0, 8e-6, 16e-6])
+    cov = to_covariance(InnovationSSM(np.zeros((3, 3)), -np.diag(zeros), np.eye(3), np.eye(3)))
+    P = realization_family(cov, [0.5])
+    np.testing.assert_allclose(P, np.diag(1 / zeros**2), rtol=1e-12, atol=1e-12)
+
+
 def test_barely_separated_zeros():
     close = moving_average(0.3, 0.301, 0.302, 0.303)
     with pytest.warns(NumericalWarning, match="barely separated"):
