@@ -9,7 +9,6 @@ from .bilinear import (
     word_coefficients,
 )
 from .bilinear_realization import bilinear_hankel_realization
-from .carleman import carleman, carleman_state
 from .conversion import innovation_form, to_covariance, to_gaussian
 from .covariance import (
     canonical_correlations,
@@ -32,6 +31,7 @@ from .hankel import ho_kalman
 from .interop import from_control, from_scipy, to_control, to_scipy
 from .io import load, save
 from .kalman import FilterResult, kalman_filter, log_likelihood
+from .lifting import carleman, carleman_state
 from .markov import autocovariance, markov_parameters, spectral_density
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .plotting import plot_bode, plot_impulse, plot_poles, plot_spectrum, plot_step

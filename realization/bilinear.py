@@ -17,7 +17,7 @@ minimal model. The rest is split by topic:
 ``gramians.py``                Gramians, their existence test, H2 norm, balanced truncation
 ``bilinear_realization.py``    from word coefficients back to a model (Hankel matrix)
 ``volterra.py``                kernels: of a model, from pulse experiments, from recorded data
-``carleman.py``                polynomial vector fields lifted to bilinear models
+``lifting.py``                 polynomial vector fields lifted to bilinear models
 ``bilinear_simulation.py``     simulate, predict, forecast; the exact step in continuous time
 ``scan/bilinear.py``           the compiled recurrence
 =============================  ================================================================
