@@ -299,18 +299,24 @@ def plot_poles(
     ax = axes_or_new(ax, (5.2, 5.0))
     every_pole, every_zero = [np.zeros(0)], [np.zeros(0)]
     for number, (model, name) in enumerate(named):
-        color = f"C{number}"
+        marks = {"color": f"C{number % 10}", "ls": "none", "ms": 8}
         values = poles(model)
         every_pole.append(values)
-        ax.plot(
-            np.real(values), np.imag(values), "x", color=color, ms=8, mew=1.8, label=name or "poles"
-        )
-        if zeros and isinstance(model, _WITH_INPUTS) and model.n_inputs > 0:
-            values = transmission_zeros(model)
-            every_zero.append(values)
-            label = f"{name}, zeros" if name else "zeros"
+        name_of_poles = name or "poles"
+        ax.plot(np.real(values), np.imag(values), marker="x", mew=1.8, label=name_of_poles, **marks)
+        if not zeros or not isinstance(model, _WITH_INPUTS) or model.n_inputs == 0:
+            continue
+        values = transmission_zeros(model)
+        every_zero.append(values)
+        if values.size:
+            name_of_zeros = f"{name}, zeros" if name else "zeros"
             ax.plot(
-                np.real(values), np.imag(values), "o", color=color, ms=8, mfc="none", label=label
+                np.real(values),
+                np.imag(values),
+                marker="o",
+                mfc="none",
+                label=name_of_zeros,
+                **marks,
             )
     frame_plane(ax, np.concatenate(every_pole), np.concatenate(every_zero), *continuous)
     unit = " (rad/s)" if True in continuous else ""
