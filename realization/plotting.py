@@ -302,22 +302,15 @@ def plot_poles(
         marks = {"color": f"C{number % 10}", "ls": "none", "ms": 8}
         values = poles(model)
         every_pole.append(values)
-        name_of_poles = name or "poles"
-        ax.plot(np.real(values), np.imag(values), marker="x", mew=1.8, label=name_of_poles, **marks)
+        label = name or "poles"
+        ax.plot(np.real(values), np.imag(values), marker="x", mew=1.8, label=label, **marks)
         if not zeros or not isinstance(model, _WITH_INPUTS) or model.n_inputs == 0:
             continue
         values = transmission_zeros(model)
         every_zero.append(values)
         if values.size:
-            name_of_zeros = f"{name}, zeros" if name else "zeros"
-            ax.plot(
-                np.real(values),
-                np.imag(values),
-                marker="o",
-                mfc="none",
-                label=name_of_zeros,
-                **marks,
-            )
+            marks |= {"marker": "o", "mfc": "none", "label": f"{name}, zeros" if name else "zeros"}
+            ax.plot(np.real(values), np.imag(values), **marks)
     frame_plane(ax, np.concatenate(every_pole), np.concatenate(every_zero), *continuous)
     unit = " (rad/s)" if True in continuous else ""
     finish(ax, f"real part{unit}", f"imaginary part{unit}")
