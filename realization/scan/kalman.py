@@ -118,7 +118,9 @@ def kalman_scan(
     complete = not np.isnan(y).any()
     if complete and gain is not None:
         Kt[:], last, log_likelihood = gain.T, 0, 0.0
-        pivot = factor_innovation(np.zeros((p, n)), C, R, np.zeros(n), L, p)
+        pivot = factor_innovation(
+            np.zeros((p, n)), C, C.T.copy(), R, np.zeros(n), np.zeros((p, p)), L, p
+        )
     else:
         arrays = (A.T, B.T, C, D, Q, R, S.T, y, u)
         system = [np.require(M, float, ["C", "W"]) for M in arrays]  # one type, compiled once
@@ -209,22 +211,23 @@ def filter_steps(At, Bt, C, D, Q, R, St, y, u, hold, until_held, x, P, Kt, L):
     T, p = y.shape
     n = At.shape[0]
     index, count, held = np.empty(p, np.int64), -1, False
-    Co, Ro, Sot = np.empty((p, n)), np.empty((p, p)), np.empty((p, n))
-    CP, Ko, W, e = np.empty((p, n)), np.empty((p, n)), np.empty((p, n)), np.empty(p)
-    Ft, PF, scale = np.empty((n, n)), np.empty((n, n)), np.empty(n)
+    Co, Cot, Sot = np.zeros((p, n)), np.zeros((n, p)), np.zeros((p, n))
+    Ro, Re, CP, e = np.empty((p, p)), np.empty((p, p)), np.empty((p, n)), np.empty(p)
+    left, right, scale = np.empty((n + 2 * p, n)), np.empty((n + 2 * p, n)), np.empty(n)
+    Ft, Ko = left[:n], left[n : n + p]
     for i in range(n):
         scale[i] = np.sqrt(max(P[0, i, i], 0.0))
     log_likelihood, log_constant = 0.0, 0.0
     for t in range(T):
         P0, P1 = P[t % len(P)], P[(t + 1) % len(P)]
         if count < 0 or not same_entries(y[t], index, count):
-            count = select_entries(y[t], C, R, St, index, Co, Ro, Sot)
+            count = select_entries(y[t], C, R, St, index, Co, Cot, Ro, Sot)
             held = False
         if held:
             P1[:] = P0
         else:
             product(Co, P0, CP, count)
-            pivot = factor_innovation(CP, Co, Ro, scale, L, count)
+            pivot = factor_innovation(CP, Co, Cot, Ro, scale, Re, L, count)
             if pivot >= 0.0:
                 return t, log_likelihood, pivot
             log_constant = 0.5 * count * np.log(2.0 * np.pi)
@@ -232,12 +235,12 @@ def filter_steps(At, Bt, C, D, Q, R, St, y, u, hold, until_held, x, P, Kt, L):
                 log_constant += np.log(L[a, a])
             product(CP, At, Ko, count)
             solve_gain(L, Sot, Ko, count)
-            closed_loop(At, Co, Ko, Ft, count)
-            product(P0, Ft, PF, n)
-            next_covariance(Ft, PF, Q, Ro, Sot, Ko, W, P1, count)
+            closed_loop(At, Co[:count], Ko[:count], Ft)
+            next_covariance(P0, Q, Ro, Sot, left, right, P1, count)
             term_scales(Ft, P0, Q, Ro, Ko, scale, count)
             held = hold and converged(P0, P1, scale)
-        scatter_gain(Ko, index, count, Kt[t % len(Kt)])
+        if held or len(Kt) == T:
+            scatter_gain(Ko, index, count, Kt[t % len(Kt)])
         innovation(C, D, y[t], u[t], x[t % len(x)], index, count, e)
         next_state(At, Bt, Ko, e, u[t], x[t % len(x)], x[(t + 1) % len(x)], count)
         log_likelihood -= log_constant + half_square(L, e, count)
@@ -259,7 +262,7 @@ def same_entries(y, index, count):
 
 
 @njit(cache=True, nogil=True)
-def select_entries(y, C, R, St, index, Co, Ro, Sot):
+def select_entries(y, C, R, St, index, Co, Cot, Ro, Sot):
     """Copy the rows of C, R, S' that belong to observed entries; return how many there are."""
     count = 0
     for i in range(y.shape[0]):
@@ -270,6 +273,7 @@ def select_entries(y, C, R, St, index, Co, Ro, Sot):
         i = index[a]
         for j in range(C.shape[1]):
             Co[a, j] = C[i, j]
+            Cot[j, a] = C[i, j]
             Sot[a, j] = St[i, j]
         for b in range(count):
             Ro[a, b] = R[i, index[b]]
@@ -278,8 +282,11 @@ def select_entries(y, C, R, St, index, Co, Ro, Sot):
 
 @njit(cache=True, nogil=True)
 def product(X, Y, Z, rows):
-    """Compute ``Z[:rows] = X[:rows] @ Y``, four rows of Y at a time."""
+    """Compute ``Z[:rows] = X[:rows] @ Y``: small ones in loops, larger ones by BLAS."""
     inner, columns = Y.shape
+    if columns >= 8 and rows > 0:
+        np.dot(X[:rows], Y, Z[:rows])
+        return
     fours = inner - inner % 4
     for i in range(rows):
         for j in range(columns):
@@ -295,23 +302,44 @@ def product(X, Y, Z, rows):
 
 
 @njit(cache=True, nogil=True)
-def factor_innovation(CP, Co, Ro, scale, L, count):
+def transposed_product(X, Y, Z):
+    """Compute ``Z = X.T @ Y``: small ones in loops, larger ones by BLAS."""
+    inner, columns = Y.shape
+    if columns >= 8 and inner > 0:
+        np.dot(X.T, Y, Z)
+        return
+    fours = inner - inner % 4
+    for i in range(X.shape[1]):
+        for j in range(columns):
+            Z[i, j] = 0.0
+        for k in range(0, fours, 4):
+            a, b, c, d = X[k, i], X[k + 1, i], X[k + 2, i], X[k + 3, i]
+            for j in range(columns):
+                Z[i, j] += a * Y[k, j] + b * Y[k + 1, j] + c * Y[k + 2, j] + d * Y[k + 3, j]
+        for k in range(fours, inner):
+            a = X[k, i]
+            for j in range(columns):
+                Z[i, j] += a * Y[k, j]
+
+
+@njit(cache=True, nogil=True)
+def factor_innovation(CP, Co, Cot, Ro, scale, Re, L, count):
     """Factor ``CP @ Co.T + Ro = L @ L.T`` (lower); return a singular pivot's ratio, else -1."""
     n = Co.shape[1]
+    product(CP, Cot, Re, count)
     for a in range(count):
         reach = 0.0
         for i in range(n):
             reach += abs(Co[a, i]) * scale[i]
+        size = Ro[a, a] + reach * reach
         for b in range(a + 1):
-            total = Ro[a, b]
-            for i in range(n):
-                total += CP[a, i] * Co[b, i]
+            total = Re[a, b] + Ro[a, b]
             for k in range(b):
                 total -= L[a, k] * L[b, k]
             if b < a:
                 L[a, b] = total / L[b, b]
-            elif total <= 16.0 * 2.220446049250313e-16 * (Ro[a, a] + reach * reach):
-                return max(total, 0.0) / max(Ro[a, a] + reach * reach, 1e-300)
+            elif total <= 16.0 * 2.220446049250313e-16 * size:
+                return max(total, 0.0) / max(size, 1e-300)
             else:
                 L[a, a] = np.sqrt(total)
     return -1.0
@@ -342,23 +370,23 @@ def solve_gain(L, Sot, Ko, count):
 
 
 @njit(cache=True, nogil=True)
-def closed_loop(At, Co, Ko, Ft, count):
-    """Compute ``Ft = At - Co[:count].T @ Ko[:count]``."""
-    n = At.shape[0]
-    for i in range(n):
-        for j in range(n):
-            Ft[i, j] = At[i, j]
-        for a in range(count):
-            factor = Co[a, i]
-            for j in range(n):
-                Ft[i, j] -= factor * Ko[a, j]
+def closed_loop(At, Co, Ko, Ft):
+    """Compute ``Ft = At - Co.T @ Ko``."""
+    transposed_product(Co, Ko, Ft)
+    for i in range(At.shape[0]):
+        for j in range(At.shape[0]):
+            Ft[i, j] = At[i, j] - Ft[i, j]
 
 
 @njit(cache=True, nogil=True)
-def next_covariance(Ft, PF, Q, Ro, Sot, Ko, W, P1, count):
-    """Compute ``P1 = Ft.T @ PF + Q - K W' - W K'`` with ``W = S - K R / 2``, upper half first."""
-    n = Ft.shape[0]
-    fours = n - n % 4
+def next_covariance(P0, Q, Ro, Sot, left, right, P1, count):
+    """Compute ``P1 = F P0 F' + Q - K W' - W K'`` with ``W = S - K R / 2``, exactly symmetric.
+
+    It is one product: `left` stacks F', K', W' and `right` P0 F', -W', -K'.
+    """
+    n = P0.shape[0]
+    Ko, W = left[n : n + count], left[n + count :]
+    product(P0, left[:n], right, n)
     for a in range(count):
         for j in range(n):
             W[a, j] = Sot[a, j]
@@ -366,23 +394,15 @@ def next_covariance(Ft, PF, Q, Ro, Sot, Ko, W, P1, count):
             factor = 0.5 * Ro[a, b]
             for j in range(n):
                 W[a, j] -= factor * Ko[b, j]
+        for j in range(n):
+            right[n + a, j] = -W[a, j]
+            right[n + count + a, j] = -Ko[a, j]
+    transposed_product(left[: n + 2 * count], right[: n + 2 * count], P1)
     for i in range(n):
-        for j in range(i, n):
-            P1[i, j] = Q[i, j]
-        for a in range(count):
-            k, w = Ko[a, i], W[a, i]
-            for j in range(i, n):
-                P1[i, j] -= k * W[a, j] + w * Ko[a, j]
-        for m in range(0, fours, 4):
-            a, b, c, d = Ft[m, i], Ft[m + 1, i], Ft[m + 2, i], Ft[m + 3, i]
-            for j in range(i, n):
-                P1[i, j] += a * PF[m, j] + b * PF[m + 1, j] + c * PF[m + 2, j] + d * PF[m + 3, j]
-        for m in range(fours, n):
-            a = Ft[m, i]
-            for j in range(i, n):
-                P1[i, j] += a * PF[m, j]
-        for j in range(i):
-            P1[i, j] = P1[j, i]
+        P1[i, i] += Q[i, i]
+        for j in range(i + 1, n):
+            P1[i, j] = 0.5 * (P1[i, j] + P1[j, i]) + Q[i, j]
+            P1[j, i] = P1[i, j]
 
 
 @njit(cache=True, nogil=True)
