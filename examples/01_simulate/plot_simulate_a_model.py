@@ -31,30 +31,27 @@ model
 # Its poles say the same in two numbers: :math:`0.95\, e^{\pm 2\pi i / 20}`.
 
 poles = realization.poles(model)
-print(np.abs(poles), np.angle(poles))
+assert np.allclose(np.abs(poles), radius)
+assert np.allclose(np.abs(np.angle(poles)), 2 * np.pi / period)
 
 # %%
-# Three views of one response
-# ---------------------------
-# The Markov parameters :math:`h_0 = D`, :math:`h_k = C A^{k-1} B` are the response to an impulse.
-# They do not depend on the coordinates of the state. The simulated impulse response is the same
-# sequence, and its Fourier transform is the frequency response.
+# One response, seen three ways
+# -----------------------------
+# The Markov parameters :math:`h_0 = D`, :math:`h_k = C A^{k-1} B` are the response to an impulse,
+# and their Fourier transform is the frequency response. Neither depends on the coordinates of the
+# state. A simulated impulse gives the same numbers.
 
 count = 150
-markov = realization.markov_parameters(model, count)[:, 0, 0]
 impulse = np.zeros(count)
 impulse[0] = 1.0
-simulated = realization.simulate(model, impulse).y[:, 0]
-assert np.allclose(simulated, markov, rtol=0, atol=1e-12)
+markov = realization.markov_parameters(model, count)
+simulated = realization.simulate(model, impulse).y
+assert np.allclose(simulated, markov[:, :, 0], rtol=0, atol=1e-12)
 
-omega = np.linspace(0.0, np.pi / dt, 400)
-gain = np.abs(realization.frequency_response(model, omega)[:, 0, 0])
-
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-left.stem(np.arange(count) * dt, markov, basefmt=" ", markerfmt=".")
-left.set(xlabel="time (s)", ylabel="response", title="impulse response")
-right.semilogy(omega, gain)
-right.set(xlabel="frequency (rad/s)", ylabel="gain", title="frequency response")
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
+realization.plot_impulse(model, ax=axes[0])
+realization.plot_bode(model, phase=False, ax=axes[1])
+realization.plot_poles(model, ax=axes[2])
 plt.show()
 
 # %%
