@@ -42,7 +42,7 @@ docs: .venv/dev.stamp
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bench: .venv/test.stamp
-	set -e; for script in $(wildcard benchmarks/bench_*.py); do \
+	set -e; for script in $$(grep -l __main__ benchmarks/*.py); do \
 		echo "== $$script"; $(BIN)/python $$script; done
 
 setup: .venv/dev.stamp
