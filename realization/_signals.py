@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._validation import as_array, as_integer, as_signal
 from .bilinear import AnyModel, BilinearSSM
-from .models import GaussianSSM, InnovationSSM
+from .models import GaussianSSM, InnovationSSM, StateSpaceRecord
 
-__all__ = ["initial_state", "matching_input", "model_input"]
+__all__ = ["initial_state", "matching_input", "model_input", "require_real"]
+
+
+def require_real(model: StateSpaceRecord, task: str) -> None:
+    """Raise if a model has complex matrices: `task` is defined for real Gaussian noise."""
+    if any(np.iscomplexobj(getattr(model, field.name)) for field in fields(model)):  # pyright: ignore[reportArgumentType]
+        raise TypeError(
+            f"{task} needs a model with real matrices; this {type(model).__name__} has complex "
+            "ones. Bring it to real coordinates first."
+        )
 
 
 def model_input(

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from ._linalg import symmetrize
 from ._noise import noise_covariances
-from ._signals import initial_state, matching_input
+from ._signals import initial_state, matching_input, require_real
 from ._validation import as_instance, as_signal, require_discrete
 from .lyapunov import initial_moments
 from .models import GaussianSSM, InnovationSSM
@@ -236,8 +236,9 @@ def filter_records(
     log_likelihood : float
         Summed over the batch.
     """
-    from .scan.kalman import kalman_scan
+    from .scan.kalman import kalman_path
 
+    require_real(model, "the Kalman filter")
     Q, R, S = noise_covariances(model)
     if isinstance(model, GaussianSSM):
         P0, gain = initial_moments(model)[1], None
@@ -250,7 +251,7 @@ def filter_records(
     )
     x0 = np.broadcast_to(x0, (*batch, model.n_states))
     paths = [
-        kalman_scan(
+        kalman_path(
             *(model.A, model.B, model.C, model.D, Q, R, S, y[i], u[i], x0[i], P0),
             gain=gain,
             hold=hold,
@@ -272,7 +273,5 @@ def checked_record(
     """Check the arguments that all functions of this file share."""
     as_instance("model", model, (GaussianSSM, InnovationSSM))
     require_discrete(model, task)
-    if any(np.iscomplexobj(M) for M in (model.A, model.C)):
-        raise TypeError(f"{task} needs a model with real matrices; this one has complex ones.")
     y = as_signal("y", y, model.n_outputs, allow_nan=True)
     return model, y, matching_input(model, y, u)

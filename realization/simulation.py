@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 
 from ._linalg import covariance_factor, stability_margin, symmetrize
 from ._noise import noise_covariances, noise_factor
-from ._signals import initial_state, matching_input, model_input
+from ._signals import initial_state, matching_input, model_input, require_real
 from ._validation import (
     Rng,
     as_generator,
@@ -127,9 +127,11 @@ def simulate(
     Raises
     ------
     ValueError
-        If the model has inputs and `u` is missing, if shapes disagree, if neither or both of `u`
-        and `steps` are given, if the model is in continuous time, or if noise is asked of a
-        LinearSSM, which has none.
+        If the model has inputs and `u` is missing, if neither `u` nor `steps` is given, if shapes
+        disagree, if the model is in continuous time, or if noise is asked of a LinearSSM, which
+        has none.
+    TypeError
+        If noise is asked of a model with complex matrices.
     UnstableModelError
         If the path overflows.
 
@@ -154,7 +156,7 @@ def simulate(
     x0, given = initial_state(model, x0), x0 is not None
     if isinstance(model, BilinearSSM):
         y, x = bilinear_response(model, u, x0, dt, noise, rng)
-        return Simulation(y, lambda: x)
+        return Simulation(y, partial(np.asarray, x))
     require_discrete(model, "simulate")
     if dt is not None:
         raise ValueError(f"`dt` belongs to the linear record and must be left out; got {dt}.")
@@ -165,6 +167,7 @@ def simulate(
                 "`noise` must be False for a LinearSSM, which has no noise model: make it a "
                 "GaussianSSM or an InnovationSSM."
             )
+        require_real(model, "noise=True")
         Fw, Fv = noise_factor(model)
         generator = as_generator(rng)
         batch = np.broadcast_shapes(u.shape[:-2], x0.shape[:-1])
@@ -175,7 +178,7 @@ def simulate(
         u = _join(u, white)
         B, D = np.hstack([B, Fw]), np.hstack([D, Fv])
     y = _response(model, model.A, B, model.C, D, u, x0)
-    return Simulation(y, partial(_states, model.A, B, u, x0))
+    return Simulation(y, partial(_finite_states, model, B, u, x0))
 
 
 def predict(
@@ -332,19 +335,20 @@ def forecast(
         return Forecast(*bilinear_forecast(model, y, u, u_future))
     start = initial_state(model, None)
     if isinstance(model, LinearSSM):
-        x, P = _states(model.A, model.B, u, start)[..., -1, :], np.zeros(model.A.shape)
-        Q, R = np.zeros(model.A.shape), np.zeros((model.n_outputs, model.n_outputs))
-    else:
-        Q, R, _ = noise_covariances(model)
-        x, P, _, _ = filter_records(model, y, u, start, keep_states=False, keep_covariances=False)
-        x, P = x[..., -1, :], P[..., -1, :, :]
-    mean = _response(model, model.A, model.B, model.C, model.D, u_future, x)
-    P = np.broadcast_to(P, (*mean.shape[:-2], *P.shape[-2:]))
+        x = _states(model.A, model.B, u, start)[..., -1, :]
+        mean = _response(model, model.A, model.B, model.C, model.D, u_future, x)
+        return Forecast(mean, np.zeros((*mean.shape, model.n_outputs)))
+    x, P, _, _ = filter_records(model, y, u, start, keep_states=False, keep_covariances=False)
+    mean = _response(model, model.A, model.B, model.C, model.D, u_future, x[..., -1, :])
+    Q, R, _ = noise_covariances(model)
+    P = np.broadcast_to(P[..., -1, :, :], (*mean.shape[:-2], *P.shape[-2:]))
     covariance = np.empty((*mean.shape, model.n_outputs))
-    for k in range(steps):
-        covariance[..., k, :, :] = symmetrize(model.C @ P @ model.C.T + R)
-        P = symmetrize(model.A @ P @ model.A.T + Q)
-    return Forecast(mean, _require_finite(model, covariance))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(steps):
+            covariance[..., k, :, :] = symmetrize(model.C @ P @ model.C.T + R)
+            P = symmetrize(model.A @ P @ model.A.T + Q)
+    _require_finite(model, covariance.sum(axis=-1), "covariance")
+    return Forecast(mean, covariance)
 
 
 def _join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -376,6 +380,11 @@ def _states(A: np.ndarray, B: np.ndarray, u: np.ndarray, x0: np.ndarray) -> np.n
     return linear_states(A, u @ B.T, x0)
 
 
+def _finite_states(model: AnyLinear, B: np.ndarray, u: np.ndarray, x0: np.ndarray) -> np.ndarray:
+    """Return the states of a simulation, or say where they overflow."""
+    return _require_finite(model, _states(model.A, B, u, x0), "state")
+
+
 def _advance(
     model: AnyLinear, x: np.ndarray, u: np.ndarray, start: np.ndarray, times: int
 ) -> np.ndarray:
@@ -385,7 +394,7 @@ def _advance(
     affine, x -> (A shift) x + g, so its powers of two are found by squaring.
     """
     batch = np.broadcast_shapes(x.shape[:-2], u.shape[:-2], start.shape[:-1])
-    g = np.empty((*batch, *x.shape[-2:]))
+    g = np.empty((*batch, *x.shape[-2:]), np.result_type(model.A, model.B, x, start))
     g[..., :1, :] = start[..., np.newaxis, :]
     g[..., 1:, :] = (u @ model.B.T)[..., :-1, :]
     power, shift = model.A, 1
@@ -401,7 +410,7 @@ def _advance(
     return x
 
 
-def _require_finite(model: AnyLinear, values: np.ndarray) -> np.ndarray:
+def _require_finite(model: AnyLinear, values: np.ndarray, what: str = "output") -> np.ndarray:
     """Return `values` (..., T, p) if they are finite, else say where the model overflowed."""
     if np.isfinite(np.vdot(values, values)) or np.isfinite(values).all():
         return values
@@ -409,7 +418,7 @@ def _require_finite(model: AnyLinear, values: np.ndarray) -> np.ndarray:
     first = int(np.argmin(np.isfinite(values).all(axis=axes)))
     margin = stability_margin(model.A, model.dt)
     raise UnstableModelError(
-        f"The output overflows at sample {first}: the model's stability margin is {margin:.3g} "
+        f"The {what} overflows at sample {first}: the model's stability margin is {margin:.3g} "
         "(1 - max |pole|). Simulate fewer samples, or stabilise the model.",
         stability_margin=margin,
     )

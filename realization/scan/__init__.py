@@ -2,7 +2,15 @@
 
 from .bilinear import bilinear_scan
 from .diagonal import diagonal_scan
+from .kalman import KalmanPath, kalman_scan
 from .linear import linear_scan
 from .selective import selective_scan
 
-__all__ = ["bilinear_scan", "diagonal_scan", "linear_scan", "selective_scan"]
+__all__ = [
+    "KalmanPath",
+    "bilinear_scan",
+    "diagonal_scan",
+    "kalman_scan",
+    "linear_scan",
+    "selective_scan",
+]

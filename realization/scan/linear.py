@@ -19,40 +19,52 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from .._validation import as_array, as_square
+from .._validation import as_square
+from ._batch import as_series, numeric, over_batch, require_finite
 
 __all__ = ["linear_response", "linear_scan"]
 
 CHUNK = 1 << 13  # samples per matrix product: small enough to stay in the second-level cache
 
 
-def linear_scan(A: ArrayLike, b: ArrayLike, x0: ArrayLike) -> np.ndarray:
+def linear_scan(A: ArrayLike, b: ArrayLike, x0: ArrayLike, *, parallel: bool = False) -> np.ndarray:
     r"""Return all states of :math:`x_{t+1} = A x_t + b_t`.
 
     Parameters
     ----------
     A : (n, n) array_like
-        State matrix.
+        State matrix, real or complex.
     b : (..., T, n) array_like
         What drives the state. Leading axes are batch.
     x0 : (..., n) array_like
         First state; its leading axes are broadcast against those of `b`.
+    parallel : bool, default False
+        Run the series of a batch in threads, one share for each core.
 
     Returns
     -------
     (..., T + 1, n) ndarray
-        The states, `x0` first.
+        The states, `x0` first; complex if an argument is.
 
     Raises
     ------
+    TypeError
+        If an argument is not numeric.
     ValueError
         If shapes disagree or an entry is not finite.
+    OverflowError
+        If a state overflows.
+
+    See Also
+    --------
+    diagonal_scan : A diagonal state matrix, which may change with time.
+    realization.simulate : Outputs alone, in blocks.
 
     Notes
     -----
-    Costs n^2 multiplications a step, in a compiled loop: all states in blocks would cost at least
-    twice as many, and are slower from n = 3 on. Outputs alone are cheaper (see ``simulate``). An
-    unstable `A` may overflow to inf, as floating-point arithmetic does; ``simulate`` checks.
+    Costs n^2 multiplications a step, in a compiled loop over four columns of `A` at a time. Blocks
+    of steps as matrix products, which is how ``simulate`` finds outputs, would at least double that
+    for all states: measured, they are slower from n = 3 on.
 
     Examples
     --------
@@ -64,24 +76,32 @@ def linear_scan(A: ArrayLike, b: ArrayLike, x0: ArrayLike) -> np.ndarray:
     True
     """
     A = as_square("A", A)
+    b = numeric("b", b, trailing=2)
+    x0 = numeric("x0", x0, trailing=1)
     n = A.shape[0]
-    b = as_array("b", b)
-    if b.ndim < 2 or b.shape[-1] != n:
+    if b.shape[-1] != n:
         raise ValueError(f"`b` must have shape (..., T, {n}) to match `A`; got {b.shape}.")
-    x0 = as_array("x0", x0)
-    if x0.ndim < 1 or x0.shape[-1] != n:
+    if x0.shape[-1] != n:
         raise ValueError(f"`x0` must have shape (..., {n}) to match `A`; got {x0.shape}.")
-    return linear_states(A, b, x0)
+    x = linear_states(A, b, x0, parallel=parallel)
+    require_finite("x", x, b=b, x0=x0)
+    return x
 
 
-def linear_states(A: np.ndarray, b: np.ndarray, x0: np.ndarray) -> np.ndarray:
-    """Return the states of `linear_scan`; trusted arguments."""
+def linear_states(
+    A: np.ndarray, b: np.ndarray, x0: np.ndarray, *, parallel: bool = False
+) -> np.ndarray:
+    """Return the states of `linear_scan`, which may not be finite; arguments are trusted."""
     batch, (T, n) = np.broadcast_shapes(b.shape[:-2], x0.shape[:-1]), b.shape[-2:]
-    x = np.empty((math.prod(batch), T + 1, n), np.result_type(A, b, x0, float))
-    x[:, 0] = np.broadcast_to(x0, (*batch, n)).reshape(len(x), n)
-    b = np.broadcast_to(b, (*batch, T, n)).reshape(len(x), T, n)
-    propagate(*(np.require(M, x.dtype, ["C", "W"]) for M in (A.T, b)), x)
-    return x.reshape(*batch, T + 1, n)
+    dtype = np.result_type(A, b, x0, float)
+    x = np.empty((*batch, T + 1, n), dtype)
+    x[..., 0, :] = x0
+    states, drive = x.reshape(math.prod(batch), T + 1, n), as_series(b, batch, dtype)
+    At = np.array(A.T, dtype, order="C")
+    over_batch(
+        lambda part: propagate(At, drive[part], states[part]), len(states), parallel=parallel
+    )
+    return x
 
 
 def linear_response(
