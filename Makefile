@@ -39,7 +39,7 @@ check: .venv/dev.stamp
 	$(BIN)/python -m pytest -q tests/test_public_api.py
 
 docs: .venv/dev.stamp
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 bench: .venv/test.stamp
 	set -e; for script in $$(grep -l __main__ benchmarks/*.py); do \
