@@ -17,16 +17,19 @@ from realization import (
     predict,
     simulate,
 )
-from realization.internal import Rng, as_signal, stability_margin
+from realization.internal import Rng, as_signal, register_record, stability_margin
 
 from .order import OrderTable
 
 __all__ = ["IdentificationResult"]
 
+register_record(OrderTable)
 
+
+@register_record
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IdentificationResult:
-    r"""An identified model with the evidence for it.
+    r"""An identified model with the evidence for it; ``realization.save`` keeps all of it.
 
     Parameters
     ----------

@@ -335,7 +335,9 @@ def residual_tests(
     -----
     Whiteness: Hosking's multivariate Ljung-Box statistic
     :math:`T^2 \sum_k (T - k)^{-1} \operatorname{tr}(C_k^\top C_0^{-1} C_k C_0^{-1})`, chi-square
-    with :math:`p^2 \text{lags} - 2np` degrees of freedom. Independence: the largest
+    with :math:`p^2 \text{lags}` degrees of freedom for a perfect model. On the record that a model
+    was fitted to, the statistic is smaller by about its number of noise parameters; on another
+    record the errors of the parameters show in it as well. Independence: the largest
     cross-correlation against its simultaneous band; the standard deviation of a correlation is
     :math:`(\sum_k r_{ee}(k) r_{uu}(k) / T)^{1/2}` (Ljung 1999, section 16.6), which allows for
     coloured inputs.
@@ -365,8 +367,7 @@ def residual_tests(
         for k, c in enumerate(autocorrelation[1:], start=1)
     ]
     statistic = float(T**2 * np.sum(terms))
-    freedom = max(p * p * lags - 2 * result.n_states * p, p * p)
-    p_value = float(scipy.special.chdtrc(freedom, statistic))
+    p_value = float(scipy.special.chdtrc(p * p * lags, statistic))
     band = _simultaneous_quantile(level, lags * p * p) / np.sqrt(T)
     cross = np.zeros((2 * lags + 1, p, m))
     cross_band = np.ones((p, m))
