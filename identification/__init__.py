@@ -3,8 +3,9 @@
 from .data import Experiments, split
 from .hankel_factor import HankelFactor
 from .order import OrderTable, select_order
-from .plotting import plot_compare, plot_order, plot_residuals
+from .plotting import plot_bode, plot_compare, plot_order, plot_poles, plot_residuals
 from .result import IdentificationResult
+from .stochastic import sample_covariances, stochastic_id
 from .subspace import subspace_id
 from .validation import Comparison, ResidualTests, compare, fit_percent, residual_tests
 
@@ -17,11 +18,15 @@ __all__ = [
     "ResidualTests",
     "compare",
     "fit_percent",
+    "plot_bode",
     "plot_compare",
     "plot_order",
+    "plot_poles",
     "plot_residuals",
     "residual_tests",
+    "sample_covariances",
     "select_order",
     "split",
+    "stochastic_id",
     "subspace_id",
 ]

@@ -6,20 +6,23 @@ the others take ``ax=``. matplotlib is imported when a figure is drawn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+import realization
 from realization.internal import as_instance
 
 from .order import CRITERIA, OrderTable
 from .result import IdentificationResult
-from .validation import Comparison, ResidualTests, horizon_name
+from .validation import Comparison, Model, ResidualTests, horizon_name, named_models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_compare", "plot_order", "plot_residuals"]
+__all__ = ["plot_bode", "plot_compare", "plot_order", "plot_poles", "plot_residuals"]
 
 INK, GUIDE, BAD = "0.25", "0.6", "tab:red"
 
@@ -253,6 +256,148 @@ def _plot_correlation(ax: Axes, lags: np.ndarray, values: np.ndarray, band: floa
     for chosen, color in ((~tested, GUIDE), (tested & ~outside, "C0"), (outside, BAD)):
         ax.vlines(lags[chosen], 0, values[chosen], color=color, lw=1)
         ax.plot(lags[chosen], values[chosen], ".", color=color, ms=4)
+
+
+def plot_poles(
+    results: Model | Sequence[Model] | Mapping[str, Model],
+    *,
+    zeros: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot the poles of identified models, and of others beside them, in one plane.
+
+    Parameters
+    ----------
+    results : result or model, sequence of them, or mapping of names to them
+        Identification results and plain models.
+    zeros : bool, default False
+        Also draw the transmission zeros from inputs to outputs.
+    ax : Axes, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    Axes
+        The Axes drawn on.
+
+    Raises
+    ------
+    TypeError
+        If something that is not a model is given.
+    ValueError
+        If no model is given.
+
+    See Also
+    --------
+    realization.plot_poles : The same for models alone.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> import numpy as np
+    >>> from identification import plot_poles, subspace_id
+    >>> y = np.random.default_rng(0).standard_normal(200)
+    >>> ax = plot_poles({"noise": subspace_id(y, order=1)})
+    >>> ax.get_xlabel()
+    'real part'
+    """
+    named = named_models(results)
+    models = [_plain(model) for model in named.values()]
+    return realization.plot_poles(models, labels=list(named), zeros=zeros, ax=ax)
+
+
+def plot_bode(
+    results: Model | Sequence[Model] | Mapping[str, Model],
+    *,
+    omega: ArrayLike | None = None,
+    phase: bool = True,
+    fig: Any = None,
+) -> np.ndarray:
+    """Plot the frequency responses of identified models, one panel per output and input.
+
+    Parameters
+    ----------
+    results : result or model, sequence of them, or mapping of names to them
+        Identification results and plain models, of the same channels.
+    omega : (k,) array_like, optional
+        Angular frequencies in rad/s, positive and increasing; default as in
+        ``realization.plot_bode``.
+    phase : bool, default True
+        Whether to draw the phase below each magnitude.
+    fig : Figure or SubFigure, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    (p, m) ndarray of Axes
+        Those of the magnitudes.
+
+    Raises
+    ------
+    TypeError
+        If something that is not a model is given.
+    ValueError
+        If the models have no inputs, or not the same numbers of channels.
+
+    See Also
+    --------
+    realization.plot_bode : The same for models alone, all channels in one panel.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> from identification import plot_bode
+    >>> from realization import LinearSSM
+    >>> axes = plot_bode({"plant": LinearSSM([[0.9]], [[0.1]], [[1.0]], dt=0.1)})
+    >>> axes.shape
+    (1, 1)
+    """
+    named = named_models(results)
+    channels = {(model.n_outputs, model.n_inputs) for model in named.values()}
+    if len(channels) > 1:
+        raise ValueError(
+            f"`results` must have the same (outputs, inputs) to share panels; got {channels}."
+        )
+    p, m = channels.pop()
+    if m == 0:
+        raise ValueError(
+            "`results` have no inputs to respond to: realization.plot_spectrum shows "
+            "what a model without inputs does at each frequency."
+        )
+    outputs, inputs = _channel_names(named)
+    fig = _figure(fig, (1.2 + 4.2 * m, 0.8 + (3.6 if phase else 2.4) * p))
+    axes = fig.subplots(p, m, squeeze=False)
+    models = [_plain(model) for model in named.values()]
+    for i in range(p):
+        for j in range(m):
+            ax = axes[i, j]
+            realization.plot_bode(
+                models, labels=list(named), output=i, input=j, omega=omega, phase=phase, ax=ax
+            )
+            ax.set_title(f"{inputs[j]} → {outputs[i]}", fontsize="medium")
+            if i < p - 1:
+                (fig.axes[-1] if phase else ax).set_xlabel("")
+            if (i, j) != (0, 0):
+                ax.get_legend().remove()
+    return axes
+
+
+def _plain(
+    model: Model,
+) -> realization.LinearSSM | realization.GaussianSSM | realization.InnovationSSM:
+    """Return the model that a result holds."""
+    return model.model if isinstance(model, IdentificationResult) else model
+
+
+def _channel_names(named: Mapping[str, Model]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the names of outputs and inputs that a result brings, numbers otherwise."""
+    for model in named.values():
+        if isinstance(model, IdentificationResult) and model.output_names:
+            return model.output_names, model.input_names
+    model = next(iter(named.values()))
+    return [f"y{i}" for i in range(model.n_outputs)], [f"u{j}" for j in range(model.n_inputs)]
 
 
 def _figure(fig: Any, size: tuple[float, float]) -> Any:
