@@ -367,7 +367,7 @@ def plot_bode(
             "what a model without inputs does at each frequency."
         )
     outputs, inputs = _channel_names(named)
-    fig = _figure(fig, (1.2 + 4.2 * m, 0.8 + (3.6 if phase else 2.4) * p))
+    fig = _figure(fig, (max(1.2 + 4.2 * m, 6.4), 0.8 + (4.0 if phase else 2.4) * p))
     axes = fig.subplots(p, m, squeeze=False)
     models = [_plain(model) for model in named.values()]
     for i in range(p):

@@ -190,7 +190,7 @@ def compare(
 
 
 def named_models(results: Model | Sequence[Model] | Mapping[str, Model]) -> dict[str, Model]:
-    """Return checked models by name: as given, or by method and order, numbered when several."""
+    """Return checked models by name: as given, or by method and order, numbered if these agree."""
     if isinstance(results, Mapping):
         named = {str(name): model for name, model in results.items()}
     elif isinstance(results, Sequence):
@@ -203,11 +203,10 @@ def named_models(results: Model | Sequence[Model] | Mapping[str, Model]) -> dict
         as_instance(name, model, MODELS)
     if isinstance(results, Mapping):
         return named
-    several = len(named) > 1
-    return {
-        _label(model) + (f" ({k})" if several else ""): model
-        for k, model in enumerate(named.values())
-    }
+    labels = [_label(model) for model in named.values()]
+    if len(set(labels)) < len(labels):
+        labels = [f"{label} ({k})" for k, label in enumerate(labels)]
+    return dict(zip(labels, named.values(), strict=True))
 
 
 def _require_fitting(name: str, model: Model, data: Experiments) -> None:
