@@ -1,14 +1,8 @@
 """What a state-space model is, what it does, and stochastic realization theory."""
 
-from .bilinear import (
-    BilinearSSM,
-    diagonal_bilinear,
-    minimal_bilinear,
-    reachable_subspace,
-    unobservable_subspace,
-    word_coefficients,
-)
+from .bilinear import BilinearSSM, diagonal_bilinear, word_coefficients
 from .bilinear_realization import bilinear_hankel_realization
+from .bilinear_subspaces import minimal_bilinear, reachable_subspace, unobservable_subspace
 from .conversion import innovation_form, to_covariance, to_gaussian
 from .covariance import (
     canonical_correlations,

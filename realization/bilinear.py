@@ -10,10 +10,10 @@ letters, 0 for A and i for N_i, and c(w) = C A_{w_k} ... A_{w_1} B is its coeffi
 letter acts first). The coefficients of all words are what a Markov parameter sequence is to a
 linear model: two models with equal coefficients have the same outputs for every input.
 
-This file holds the record, its word coefficients, its reachable and unobservable subspaces and the
-minimal model. The rest is split by topic:
+This file holds the record and its word coefficients. The rest is split by topic:
 
 =============================  ================================================================
+``bilinear_subspaces.py``      what is reachable and what is observable; the minimal model
 ``gramians.py``                Gramians, their existence test, H2 norm, balanced truncation
 ``bilinear_realization.py``    from word coefficients back to a model (Hankel matrix)
 ``volterra.py``                kernels: of a model, from pulse experiments, from recorded data
@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._validation import as_covariance, as_dt, as_instance, as_integer, as_matrix, as_real
+from ._validation import as_covariance, as_dt, as_instance, as_integer, as_matrix
 from .models import (
     AnyLinear,
     _checked_dynamics,
@@ -43,9 +43,6 @@ from .models import (
 __all__ = [
     "BilinearSSM",
     "diagonal_bilinear",
-    "minimal_bilinear",
-    "reachable_subspace",
-    "unobservable_subspace",
     "word_coefficients",
 ]
 
@@ -259,182 +256,16 @@ def word_coefficients(model: BilinearSSM, length: int) -> dict[tuple[int, ...], 
     """
     as_instance("model", model, (BilinearSSM,))
     length = as_integer("length", length)
-    letters = _letters(model)
+    letters = letters_of(model)
     coefficients = {}
     states = model.B[np.newaxis]  # (words, n, m): A_{w_k} ... A_{w_1} B for all words of length k
     for k in range(length + 1):
         words = itertools.product(range(len(letters)), repeat=k)
         coefficients.update(zip(words, model.C @ states, strict=True))
         if k < length:
-            states = (letters @ states[:, np.newaxis]).reshape(-1, *model.B.shape)
+            states = letters @ states[:, np.newaxis]  # the new letter acts last
+            states = states.reshape(len(letters) ** (k + 1), *model.B.shape)
     return coefficients
-
-
-def reachable_subspace(model: BilinearSSM, *, tol: float | None = None) -> np.ndarray:
-    r"""Return an orthonormal basis of the span of all states the model can reach.
-
-    The smallest subspace that contains the columns of B and K and the vector x0, and that A and all
-    N_i map into itself.
-
-    Parameters
-    ----------
-    model : BilinearSSM
-        The model.
-    tol : float, optional
-        A direction counts when its singular value exceeds ``tol`` times the largest spectral norm
-        of A and N_i (for the first directions: of [B, K, x0]). Default: size times machine epsilon.
-
-    Returns
-    -------
-    (n, r) ndarray
-        Orthonormal columns; r = n for a span-reachable model.
-
-    Raises
-    ------
-    TypeError
-        If `model` is not a BilinearSSM.
-    ValueError
-        If `tol` is not positive.
-
-    See Also
-    --------
-    unobservable_subspace : The dual.
-    minimal_bilinear : Keeps what is reachable and observable.
-
-    Notes
-    -----
-    New directions are multiplied by A and N_i and orthogonalised twice, until none is left: at most
-    n rounds and :math:`O((m+1) n^3)` operations in total, never the exponentially wide matrix of
-    all words.
-
-    Examples
-    --------
-    >>> import realization
-    >>> model = realization.BilinearSSM(
-    ...     [[0.5, 0.0], [0.0, 0.3]], [[[0.0, 0.0], [1.0, 0.0]]], [[1.0], [0.0]], [[1.0, 0.0]]
-    ... )
-    >>> realization.reachable_subspace(model).shape
-    (2, 2)
-    """
-    as_instance("model", model, (BilinearSSM,))
-    generators = np.column_stack([model.B, model.K, model.x0])
-    return _invariant_hull(generators, _letters(model), tol)
-
-
-def unobservable_subspace(model: BilinearSSM, *, tol: float | None = None) -> np.ndarray:
-    r"""Return an orthonormal basis of the states that no output, for any input, can reveal.
-
-    The largest subspace that C maps to zero and that A and all N_i map into itself.
-
-    Parameters
-    ----------
-    model : BilinearSSM
-        The model.
-    tol : float, optional
-        As in `reachable_subspace`, for the transposed model.
-
-    Returns
-    -------
-    (n, q) ndarray
-        Orthonormal columns; q = 0 for an observable model.
-
-    Raises
-    ------
-    TypeError
-        If `model` is not a BilinearSSM.
-    ValueError
-        If `tol` is not positive.
-
-    See Also
-    --------
-    reachable_subspace : The dual.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import realization
-    >>> model = realization.BilinearSSM(np.diag([0.5, 0.3]), np.zeros((1, 2, 2)), np.ones((2, 1)),
-    ...                                 [[1.0, 0.0]])
-    >>> bool(np.allclose(abs(realization.unobservable_subspace(model)), [[0.0], [1.0]]))
-    True
-    """
-    as_instance("model", model, (BilinearSSM,))
-    seen = _observed_directions(model, tol)
-    complete, _ = np.linalg.qr(seen, mode="complete")
-    return complete[:, seen.shape[1] :]
-
-
-def minimal_bilinear(model: BilinearSSM, *, tol: float | None = None) -> BilinearSSM:
-    r"""Return a model of least order with the same outputs for all inputs and innovations.
-
-    Parameters
-    ----------
-    model : BilinearSSM
-        The model.
-    tol : float, optional
-        As in `reachable_subspace`.
-
-    Returns
-    -------
-    BilinearSSM
-        Span-reachable and observable, in coordinates given by orthonormal columns. Two minimal
-        models with the same outputs are similar (D'Alessandro, Isidori and Ruberti).
-
-    Raises
-    ------
-    TypeError
-        If `model` is not a BilinearSSM.
-    ValueError
-        If `tol` is not positive.
-
-    See Also
-    --------
-    bilinear_truncate : A smaller model with nearly the same outputs.
-
-    Notes
-    -----
-    The state is restricted to the reachable subspace, then what stays unobservable is left out. x0
-    and K count as inputs, so the reduced model starts and predicts like the original.
-
-    References
-    ----------
-    P. D'Alessandro, A. Isidori and A. Ruberti, "Realization and structure theory of bilinear
-    dynamical systems", SIAM Journal on Control 12(3), 1974.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from realization import BilinearSSM, minimal_bilinear, word_coefficients
-    >>> A, N = np.diag([0.5, 0.3]), np.diag([0.2, 0.1])
-    >>> model = BilinearSSM(A, [N], [[1.0], [1.0]], [[1.0, 0.0]])
-    >>> small = minimal_bilinear(model)
-    >>> before, after = word_coefficients(model, 3), word_coefficients(small, 3)
-    >>> small.n_states, all(np.allclose(before[w], after[w]) for w in before)
-    (1, True)
-    """
-    as_instance("model", model, (BilinearSSM,))
-    T = bilinear_minimal_coordinates(model, tol)
-    return in_coordinates(model, T, T.conj().T)
-
-
-def bilinear_minimal_coordinates(model: BilinearSSM, tol: float | None) -> np.ndarray:
-    """Return the orthonormal coordinates in which a bilinear model is minimal.
-
-    Parameters
-    ----------
-    model : BilinearSSM
-        The model.
-    tol : float or None
-        As in `reachable_subspace`.
-
-    Returns
-    -------
-    (n, r) ndarray
-        T with orthonormal columns; (T'AT, T'NT, T'B, CT) is minimal.
-    """
-    reached = reachable_subspace(model, tol=tol)
-    restricted = in_coordinates(model, reached, reached.conj().T)
-    return reached @ _observed_directions(restricted, tol)
 
 
 def in_coordinates(model: BilinearSSM, T: np.ndarray, Tinv: np.ndarray) -> BilinearSSM:
@@ -450,36 +281,6 @@ def in_coordinates(model: BilinearSSM, T: np.ndarray, Tinv: np.ndarray) -> Bilin
     )
 
 
-def _letters(model: BilinearSSM) -> np.ndarray:
+def letters_of(model: BilinearSSM) -> np.ndarray:
     """Return A and all N_i as one array (m + 1, n, n)."""
     return np.concatenate([model.A[np.newaxis], model.N])
-
-
-def _observed_directions(model: BilinearSSM, tol: float | None) -> np.ndarray:
-    """Return an orthonormal basis (n, r) of the complement of the unobservable subspace."""
-    return _invariant_hull(model.C.conj().T, _letters(model).conj().swapaxes(1, 2), tol)
-
-
-def _invariant_hull(generators: np.ndarray, matrices: np.ndarray, tol: float | None) -> np.ndarray:
-    """Return an orthonormal basis of the smallest invariant subspace containing the columns."""
-    n = generators.shape[0]
-    if n == 0:
-        return np.zeros((0, 0))
-    if tol is None:
-        tol = len(matrices) * n * np.finfo(float).eps
-    tol = as_real("tol", tol, above=0.0)
-    basis = new = _leading_directions(generators, tol * float(np.linalg.norm(generators, 2)))
-    scale = float(np.linalg.norm(matrices, 2, axis=(1, 2)).max())
-    while new.shape[1] and basis.shape[1] < n:
-        images = np.concatenate(matrices @ new, axis=1)
-        for _ in range(2):  # twice is enough for orthogonality to rounding
-            images = images - basis @ (basis.conj().T @ images)
-        new = _leading_directions(images, tol * scale)
-        basis = np.concatenate([basis, new], axis=1)
-    return basis
-
-
-def _leading_directions(columns: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the left singular vectors whose singular value exceeds the threshold."""
-    left, values, _ = np.linalg.svd(columns, full_matrices=False)
-    return left[:, values > threshold]

@@ -25,7 +25,7 @@ from ._validation import (
     as_square,
     require_discrete,
 )
-from .bilinear import bilinear_minimal_coordinates
+from .bilinear_subspaces import bilinear_minimal_coordinates
 from .gramians import bilinear_balancing
 from .io import register_record
 from .lyapunov import initial_moments, lyapunov_factor, solve_lyapunov
