@@ -12,7 +12,7 @@ from realization.internal import solve_filter_riccati, symmetrize
 
 from .projections import FactorBlocks, regress
 
-__all__ = ["kalman_gain"]
+__all__ = ["gain_from_residuals", "kalman_gain"]
 
 NOISE_FLOOR = 1e-20  # innovation power over output power below which data count as noise-free
 
@@ -48,15 +48,44 @@ def kalman_gain(
     warnings : tuple of str
         What had to be said about it.
     """
-    n, p = gamma.shape[1], blocks.n_outputs
+    p = blocks.n_outputs
     present = _coordinates(gamma, blocks.projections(0)[0])
     following = _coordinates(gamma[:-p], blocks.projections(1)[0])
     targets = np.vstack([following, blocks.Yf[:p]])
     regressors = np.vstack([present, blocks.Uf])
     residuals = targets - regress(targets, regressors) @ regressors
-    covariance = symmetrize(residuals @ residuals.T) / blocks.n_samples
-    Q, S, R = covariance[:n, :n], covariance[:n, n:], covariance[n:, n:]
     power = np.sum(blocks.Yf[:p] ** 2) / blocks.n_samples
+    return gain_from_residuals(A, C, residuals / np.sqrt(blocks.n_samples), power)
+
+
+def gain_from_residuals(
+    A: np.ndarray, C: np.ndarray, residuals: np.ndarray, power: float
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return K, Re and what must be said, from residuals of the state and the output equation.
+
+    Parameters
+    ----------
+    A : (n, n) ndarray
+        State matrix.
+    C : (p, n) ndarray
+        Output matrix.
+    residuals : (n + p, k) ndarray
+        Rows whose products are the joint noise covariance.
+    power : float
+        Power of the outputs, against which the data count as noise-free.
+
+    Returns
+    -------
+    K : (n, p) ndarray
+        Kalman gain; zero for noise-free data, or when none exists.
+    Re : (p, p) ndarray
+        Innovation covariance.
+    said : tuple of str
+        What had to be said about it.
+    """
+    n, p = A.shape[0], C.shape[0]
+    covariance = symmetrize(residuals @ residuals.T)
+    Q, S, R = covariance[:n, :n], covariance[:n, n:], covariance[n:, n:]
     if np.trace(R) <= NOISE_FLOOR * power:
         message = (
             "the data are noise-free to rounding (innovation power "

@@ -13,7 +13,11 @@ from .data import Experiments
 from .hankel_factor import HankelFactor
 from .projections import FactorBlocks
 
-__all__ = ["checked_data", "horizons", "prepared", "require_order"]
+__all__ = ["OrderError", "checked_data", "horizons", "prepared", "require_order", "require_rank"]
+
+
+class OrderError(ValueError):
+    """The data do not carry a model of this order."""
 
 
 def checked_data(
@@ -109,4 +113,13 @@ def require_order(blocks: FactorBlocks, order: int | Literal["auto"]) -> None:
         raise ValueError(
             f"`order` = {order} cannot be had with past = {blocks.past}, future = {blocks.future}:"
             f" at most {limit} (p (future - 1) and (m + p) past bound it). Take longer horizons."
+        )
+
+
+def require_rank(order: int, rank: int, method: str) -> None:
+    """Raise if the data have too small a rank for the order."""
+    if rank < order:
+        raise OrderError(
+            f"`order` = {order} cannot be had: the data have rank {rank} in the metric of "
+            f"{method!r}. Take a smaller order."
         )

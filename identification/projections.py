@@ -22,7 +22,7 @@ from realization.internal import covariance_factor, triangular_factor
 
 from .hankel_factor import HankelFactor
 
-__all__ = ["FactorBlocks", "WeightedSubspace", "weighted_subspace"]
+__all__ = ["FactorBlocks", "WeightedSubspace", "regress", "row_whitening", "weighted_subspace"]
 
 Weight = Literal["n4sid", "moesp", "cva", "ivm"]
 ROUNDING = 100 * np.finfo(float).eps  # of an accumulated factor, relative, per row: decides ranks
@@ -130,8 +130,8 @@ def regress(targets: np.ndarray, regressors: np.ndarray) -> np.ndarray:
     Each regressor is scaled to unit norm first (units must not decide ranks); the rank is that of
     a pivoted QR factorisation.
     """
-    if regressors.shape[0] == 0:
-        return np.zeros((targets.shape[0], 0))
+    if regressors.shape[0] == 0 or targets.shape[0] == 0:
+        return np.zeros((targets.shape[0], regressors.shape[0]))
     norms = _row_norms(regressors)
     cond = ROUNDING * max(regressors.shape)
     solution = scipy.linalg.lstsq(
@@ -200,17 +200,17 @@ def weighted_subspace(blocks: FactorBlocks, weight: Weight | Literal["pc"]) -> W
     elif weight == "pc":
         matrix, whitener, colour = explained @ blocks.Wp[:, f:w].T, None, None
     else:
-        whitener, colour = _whitening(blocks.Yf[:, f:])
+        whitener, colour = row_whitening(blocks.Yf[:, f:])
         matrix = whitener @ explained
         if weight == "ivm":
             past_rows = blocks.Wp[:, :w]
-            matrix = matrix @ (_whitening(past_rows)[0] @ blocks.Wp[:, f:w]).T
+            matrix = matrix @ (row_whitening(past_rows)[0] @ blocks.Wp[:, f:w]).T
     left, singular_values, right = scipy.linalg.svd(matrix, full_matrices=False)
     gamma = left if colour is None else colour @ left
     return WeightedSubspace(gamma, singular_values, right)
 
 
-def _whitening(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def row_whitening(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return W (r, k) and V (k, r) with W rows rows' W' = I and W V = I, rank-revealing."""
     norms = _row_norms(rows)
     left, sizes, _ = scipy.linalg.svd(rows / norms, full_matrices=False)

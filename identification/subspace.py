@@ -16,6 +16,7 @@ definitions are those of SLICOT's IB01AD, IB01BD and IB01CD, with the same numbe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,19 +25,22 @@ import numpy as np
 from realization import InnovationSSM, UnstableModelError
 from realization.internal import as_choice, as_dt, as_integer, stability_margin, symmetrize
 
+from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateRegression, state_map
 from .data import Experiments
 from .hankel_factor import HankelFactor
 from .input_matrices import InputMatrices, from_data, from_factor, initial_state
 from .model_repair import add_input_delay, stabilize
 from .noise_model import kalman_gain
 from .order import CRITERIA, OrderTable, largest_order, order_table
-from .preparation import checked_data, horizons, prepared, require_order
+from .preparation import OrderError, checked_data, horizons, prepared, require_order, require_rank
 from .projections import WEIGHTS, FactorBlocks, Weight, weighted_subspace
 from .result import IdentificationResult
 from .validation import fit_percent, fitted_output
 
 __all__ = ["state_equation", "subspace_id"]
 
+Method = Weight | ClosedLoopMethod
+METHODS: tuple[Method, ...] = (*WEIGHTS, *CLOSED_LOOP)
 MAX_GROWTH = 1e8  # largest growth of an unstable path over a run that still means something
 
 
@@ -46,7 +50,7 @@ def subspace_id(
     order: int | Literal["auto"] = "auto",
     *,
     factor: HankelFactor | None = None,
-    method: Literal["auto", "n4sid", "moesp", "cva", "ivm"] = "auto",
+    method: Literal["auto", "n4sid", "moesp", "cva", "ivm", "ssarx", "pbsid", "parsim"] = "auto",
     weight: Weight | None = None,
     past: int | None = None,
     future: int | None = None,
@@ -81,10 +85,12 @@ def subspace_id(
         The sufficient statistic instead of the data (or of some of the work): then B and D come
         from the factor.
     method : str, default "auto"
-        "n4sid", "moesp", "cva" or "ivm"; "auto" tries the four weightings and keeps the one that
-        fits the estimation record best in the sense of `focus`.
+        "n4sid", "moesp", "cva" or "ivm" for inputs chosen in open loop; "ssarx", "pbsid" or
+        "parsim" for data under feedback too; "auto" tries them all and keeps the one that fits the
+        estimation record best in the sense of `focus`.
     weight : str, optional
-        Weighting of the singular value decomposition, when it is not the method's own.
+        Weighting of the singular value decomposition, when it is not the method's own; "cva" and
+        "ivm" whiten the future of "pbsid" and "parsim".
     past : int, optional
         Past horizon; default 15, less on short records, more when the order asks for it.
     future : int, optional
@@ -135,9 +141,9 @@ def subspace_id(
     -----
     Cost: O(T (s (m + p))^2) operations for the factor with s = past + future, O((s (m + p))^3) for
     the rest; the least-squares routes add O(T p (n m)^2). Nothing is changed silently: offsets are
-    in ``result.offset``, everything else in ``result.warnings``. Limits: the four methods assume
-    open loop (inputs chosen without looking at the outputs); eigenvalues of an estimated A may be
-    unstable, which is reported; B and D need an input that excites.
+    in ``result.offset``, everything else in ``result.warnings``. Limits: "n4sid", "moesp", "cva"
+    and "ivm" assume open loop (inputs chosen without looking at the outputs); eigenvalues of an
+    estimated A may be unstable, which is reported; B and D need an input that excites.
 
     References
     ----------
@@ -158,7 +164,7 @@ def subspace_id(
     >>> bool(np.abs(error).max() < 1e-10)
     True
     """
-    as_choice("method", method, ("auto", *WEIGHTS))
+    as_choice("method", method, ("auto", *METHODS))
     as_choice("focus", focus, ("prediction", "simulation"))
     as_choice("bd", bd, ("auto", "factor", "prediction", "simulation"))
     as_choice("criterion", criterion, CRITERIA)
@@ -179,16 +185,21 @@ def subspace_id(
         raise ValueError("`past` and `future` are those of the `factor`; leave them out.")
     blocks = FactorBlocks.from_factor(factor, remove_means=offset == "estimate")
     require_order(blocks, order)
-    # 3-7 one candidate per weighting
+    # 3-7 one candidate per method
     if bd == "auto":
         bd = "factor" if data is None or method == "n4sid" else focus
-    weights = (weight,) if weight else (method,) if method != "auto" else WEIGHTS
-    if data is None and len(weights) > 1:
-        weights = ("moesp",)
-    plan = _Plan(order, criterion, bd, focus, feedthrough, stable, offset == "estimate")
+    if method == "auto":
+        methods: tuple[Method, ...] = ("moesp",) if data is None else METHODS
+    else:
+        methods = (weight,) if weight is not None and method in WEIGHTS else (method,)
+    plan = _Plan(order, criterion, weight, bd, focus, feedthrough, stable, offset == "estimate")
     found: list[_Candidate] = []
-    for one in _progress_bar(weights, progress):
-        found += _candidates(one, plan, blocks, data)  # pyright: ignore[reportArgumentType]
+    for one in _progress_bar(methods, progress):
+        try:
+            found += _candidates(one, plan, blocks, data)
+        except OrderError:
+            if len(methods) == 1:
+                raise
     if not found:
         raise UnstableModelError(
             f"every estimated model of order {order} is so unstable that its {bd} over the record "
@@ -217,6 +228,7 @@ class _Plan:
 
     order: int | Literal["auto"]
     criterion: str
+    weight: str | None
     route: str
     focus: str
     feedthrough: bool
@@ -228,7 +240,7 @@ class _Plan:
 class _Candidate:
     """One model of the record, with its mean fit in the sense of the focus."""
 
-    weight: str
+    method: str
     model: InnovationSSM
     inputs: InputMatrices
     table: OrderTable
@@ -248,30 +260,73 @@ def state_equation(
     # 3 the future explained by the past
     subspace = weighted_subspace(blocks, weight)
     # 4 the order
-    table = order_table(
-        blocks,
-        subspace.singular_values,
-        max_order=max(largest_order(blocks), 0 if order == "auto" else order),
-        criterion=criterion,
-        order=None if order == "auto" else order,
-    )
-    n = table.chosen
-    gamma = subspace.gamma[:, :n]
-    if gamma.shape[1] < n:
-        raise ValueError(
-            f"`order` = {n} cannot be had: the data have rank {gamma.shape[1]} in the metric "
-            f"of {weight!r}. Take a smaller order."
-        )
+    table = _table(blocks, subspace.singular_values, order, criterion)
+    gamma = subspace.gamma[:, : table.chosen]
+    require_rank(table.chosen, gamma.shape[1], weight)
     # 5 A from the shift of the observability matrix, C its first rows
     A = np.linalg.lstsq(gamma[:-p], gamma[p:], rcond=None)[0]
     return A, gamma[:p], gamma, table, subspace.singular_values
 
 
+def _table(
+    blocks: FactorBlocks, values: np.ndarray, order: int | Literal["auto"], criterion: str
+) -> OrderTable:
+    """Return the order table of a method with these singular values."""
+    return order_table(
+        blocks,
+        values,
+        max_order=max(largest_order(blocks), 0 if order == "auto" else order),
+        criterion=criterion,
+        order=None if order == "auto" else order,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Dynamics:
+    """A and C, and how to go on from them: K and Re, B and D, for this A or a stabilised one."""
+
+    A: np.ndarray
+    C: np.ndarray
+    table: OrderTable
+    singular_values: np.ndarray
+    gain: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, tuple[str, ...]]]
+    inputs: Callable[[np.ndarray], InputMatrices]
+
+
+def _dynamics(method: Method, plan: _Plan, blocks: FactorBlocks) -> _Dynamics:
+    """Return steps 3 to 5, and closures for steps 6 and 7."""
+    if method in ("ssarx", "pbsid", "parsim"):
+        found = state_map(blocks, method, whiten=plan.weight in ("cva", "ivm"))
+        table = _table(blocks, found.singular_values, plan.order, plan.criterion)
+        require_rank(table.chosen, found.L.shape[0], method)
+        states = StateRegression.from_map(
+            blocks, found.L[: table.chosen], feedthrough=plan.feedthrough
+        )
+        return _Dynamics(
+            states.A,
+            states.C,
+            table,
+            found.singular_values,
+            states.gain,
+            lambda A: InputMatrices(states.B, states.D),
+        )
+    A, C, gamma, table, values = state_equation(blocks, method, plan.order, plan.criterion)
+    return _Dynamics(
+        A,
+        C,
+        table,
+        values,
+        lambda A: kalman_gain(blocks, gamma, A, C),
+        lambda A: from_factor(blocks, gamma, A, C, feedthrough=plan.feedthrough),
+    )
+
+
 def _candidates(
-    weight: Weight, plan: _Plan, blocks: FactorBlocks, data: Experiments | None
+    method: Method, plan: _Plan, blocks: FactorBlocks, data: Experiments | None
 ) -> list[_Candidate]:
-    """Return the models that one weighting offers: one, or two when an unstable A is simulated."""
-    A, C, gamma, table, singular_values = state_equation(blocks, weight, plan.order, plan.criterion)
+    """Return the models that one method offers: one, or two when an unstable A is simulated."""
+    dynamics = _dynamics(method, plan, blocks)
+    A, C = dynamics.A, dynamics.C
     variants = [(A, "")]
     if stability_margin(A, 1.0) <= 0:
         moved, note = stabilize(A)
@@ -280,13 +335,13 @@ def _candidates(
     found: list[_Candidate] = []
     for A, note in variants:
         # 6 the noise
-        K, Re, said = kalman_gain(blocks, gamma, A, C)
+        K, Re, said = dynamics.gain(A)
         F = A if plan.route == "simulation" else A - K @ C
         if data is not None and plan.route != "factor" and _growth(F, data) > MAX_GROWTH:
             continue
         # 7 B, D and x0
         if plan.route == "factor" or data is None:
-            inputs = from_factor(blocks, gamma, A, C, feedthrough=plan.feedthrough)
+            inputs = dynamics.inputs(A)
             if data is not None and _growth(F, data) <= MAX_GROWTH:
                 inputs = from_data(
                     A, C, K, data, known=inputs, feedthrough=True, estimate_offset=plan.offset
@@ -307,7 +362,11 @@ def _candidates(
             fit = _fit(model, data, inputs.y_offset, horizon)
         score = -np.inf if fit is None else float(fit.mean())
         warnings = (*([note] if note else []), *said, *inputs.warnings)
-        found.append(_Candidate(weight, model, inputs, table, singular_values, score, warnings))
+        found.append(
+            _Candidate(
+                method, model, inputs, dynamics.table, dynamics.singular_values, score, warnings
+            )
+        )
         if plan.route != "simulation":
             break  # a stable predictor needs no stable A
     return found
@@ -346,7 +405,7 @@ def _result(
     model, x0 = best.model, best.inputs.x0
     warnings, fits = list(best.warnings), {}
     if len(found) > 1:
-        tried = ", ".join(f"{c.weight} {c.score:.2f}" for c in found)
+        tried = ", ".join(f"{c.method} {c.score:.2f}" for c in found)
         options["tried"] = f"{tried} (fit in %)"
     if raw is not None and data is not None:
         if options["delay"]:
@@ -376,7 +435,7 @@ def _result(
         x0=x0,
         singular_values=best.singular_values,
         order_table=best.table,
-        method=best.weight,
+        method=best.method,
         options=options,
         offset=(y0, u0),
         warnings=tuple(warnings),
@@ -398,10 +457,10 @@ def _residual_covariance(
     return symmetrize(total) / data.n_samples
 
 
-def _progress_bar(weights: tuple[str, ...], show: bool) -> Any:
-    """Return the weights, behind a progress bar when asked."""
+def _progress_bar(methods: tuple[Method, ...], show: bool) -> Any:
+    """Return the methods, behind a progress bar when asked."""
     if not show:
-        return weights
+        return methods
     from tqdm import tqdm
 
-    return tqdm(weights, desc="subspace_id", unit="weighting")
+    return tqdm(methods, desc="subspace_id", unit="method")
