@@ -159,7 +159,7 @@ def test_hamiltonian_spectrum_mirrors_the_zeros():
     found = np.linalg.eigvals(hamiltonian)
     zeros = np.linalg.eigvals(model.A - model.K @ model.C)
     for zero in np.concatenate([zeros, -zeros]):
-        assert np.abs(found - zero).min() <= 3e-13 * np.linalg.norm(hamiltonian)
+        assert np.abs(found - zero).min() <= 3e-14 * np.linalg.norm(hamiltonian)
 
 
 def test_frequency_is_in_radians_per_unit_of_time():
@@ -220,7 +220,7 @@ def test_shrinking_keeps_the_variance(n, p, dt, seed):
     np.testing.assert_allclose(repaired.N, repair.scale * cov.N)
     after = is_positive_real(repaired)
     assert after.ok
-    assert abs(after.margin) <= 1e-12 * np.linalg.norm(cov.Lambda0)
+    assert abs(after.margin) <= 1e-13 * np.linalg.norm(cov.Lambda0)
 
 
 @pytest.mark.parametrize("method", ["white_noise", "shrink"])

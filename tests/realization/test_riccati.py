@@ -79,6 +79,16 @@ def test_three_independent_routes_agree(n, p, dt, seed):
         assert np.linalg.norm(found.X + expected) <= 1e-11 * np.linalg.norm(expected), route
 
 
+@pytest.mark.parametrize(("route", "tol"), [("_recursion", 2e-13), ("_doubling", 1e-11)])
+def test_iterations_converge_without_polish(route, tol):
+    for seed in range(5):
+        cov = to_covariance(random_process(np.random.default_rng(seed), 4, 2))
+        equation = RiccatiData(cov.A, cov.C, np.zeros((4, 4)), cov.Lambda0, cov.N, 1.0)
+        expected, _, _ = solve_covariance_riccati(cov.A, cov.C, cov.N, cov.Lambda0, dt=1.0)
+        found = -getattr(riccati, route)(equation)
+        assert np.linalg.norm(found - expected) <= tol * np.linalg.norm(expected)
+
+
 def test_scalar_solution_in_closed_form():
     """Moving average 1 - theta z: P = Re = 1; its mirror image is the other root."""
     for theta in (0.0, 0.3, -0.9):
