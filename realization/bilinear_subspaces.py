@@ -64,9 +64,7 @@ def reachable_subspace(model: BilinearSSM, *, tol: float | None = None) -> np.nd
     (2, 2)
     """
     as_instance("model", model, (BilinearSSM,))
-    generators = np.column_stack([model.B, model.K, model.x0])
-    letters = letters_of(model)
-    return _invariant_hull(generators, letters, tol, generators, letters)
+    return _reached_directions(model, tol)[0]
 
 
 def unobservable_subspace(model: BilinearSSM, *, tol: float | None = None) -> np.ndarray:
@@ -107,7 +105,7 @@ def unobservable_subspace(model: BilinearSSM, *, tol: float | None = None) -> np
     True
     """
     as_instance("model", model, (BilinearSSM,))
-    seen = _observed_directions(model, tol, model)
+    seen = _observed_directions(model, model, tol, 1.0)
     complete, _ = np.linalg.qr(seen, mode="complete")
     return complete[:, seen.shape[1] :]
 
@@ -180,40 +178,49 @@ def bilinear_minimal_coordinates(model: BilinearSSM, tol: float | None) -> np.nd
     (n, r) ndarray
         T with orthonormal columns; (T'AT, T'NT, T'B, CT) is minimal.
     """
-    reached = reachable_subspace(model, tol=tol)
+    reached, amplified = _reached_directions(model, tol)
     restricted = in_coordinates(model, reached, reached.conj().T)
-    return reached @ _observed_directions(restricted, tol, model)
+    return reached @ _observed_directions(restricted, model, tol, amplified)
 
 
-def _observed_directions(model: BilinearSSM, tol: float | None, whole: BilinearSSM) -> np.ndarray:
+def _reached_directions(model: BilinearSSM, tol: float | None) -> tuple[np.ndarray, float]:
+    """Return an orthonormal basis (n, r) of the reachable subspace, and the amplified rounding."""
+    generators, letters = np.column_stack([model.B, model.K, model.x0]), letters_of(model)
+    return _invariant_hull(generators, letters, generators, letters, tol, 1.0)
+
+
+def _observed_directions(
+    model: BilinearSSM, whole: BilinearSSM, tol: float | None, amplified: float
+) -> np.ndarray:
     """Return an orthonormal basis (n, r) of the complement of the unobservable subspace.
 
-    What is small is judged by the norms of `whole`, of which `model` may be a restriction.
+    `model` may be a restriction of `whole`, whose norms decide what is small.
     """
     adjoint = letters_of(model).conj().swapaxes(1, 2)
-    return _invariant_hull(model.C.conj().T, adjoint, tol, whole.C, letters_of(whole))
+    return _invariant_hull(model.C.conj().T, adjoint, whole.C, letters_of(whole), tol, amplified)[0]
 
 
 def _invariant_hull(
     generators: np.ndarray,
     matrices: np.ndarray,
-    tol: float | None,
     generator_scale: np.ndarray,
     matrix_scale: np.ndarray,
-) -> np.ndarray:
+    tol: float | None,
+    amplified: float,
+) -> tuple[np.ndarray, float]:
     """Return an orthonormal basis of the smallest invariant subspace containing the columns.
 
-    A direction with relative singular value s carries the rounding errors before it enlarged by
+    A direction with relative singular value s carries the rounding errors before it, enlarged by
     1 / s, into all that follow: the threshold grows by that factor, up to 1 / sqrt(eps).
     """
     n = generators.shape[0]
     if n == 0:
-        return np.zeros((0, 0))
+        return np.zeros((0, 0)), amplified
     if tol is None:
         tol = len(matrices) * n * np.finfo(float).eps
     tol = as_real("tol", tol, above=0.0)
     scale = float(np.linalg.norm(generator_scale, 2))
-    basis, amplified = _leading_directions(generators, scale, tol, 1.0)
+    basis, amplified = _leading_directions(generators, scale, tol, amplified)
     scale = float(np.linalg.norm(matrix_scale, 2, axis=(1, 2)).max())
     new = basis
     while new.shape[1] and basis.shape[1] < n:
@@ -222,7 +229,7 @@ def _invariant_hull(
             images = images - basis @ (basis.conj().T @ images)
         new, amplified = _leading_directions(images, scale, tol, amplified)
         basis = np.concatenate([basis, new], axis=1)
-    return basis
+    return basis, amplified
 
 
 def _leading_directions(
