@@ -39,6 +39,7 @@ from .projections import FactorBlocks, regress, row_whitening
 __all__ = ["CLOSED_LOOP", "ClosedLoopMethod", "StateMap", "StateRegression", "state_map"]
 
 ClosedLoopMethod = Literal["ssarx", "pbsid", "parsim"]
+REGRESSION_ROUNDING = 1e-10
 CLOSED_LOOP: tuple[ClosedLoopMethod, ...] = ("ssarx", "pbsid", "parsim")
 
 
@@ -80,7 +81,8 @@ def state_map(blocks: FactorBlocks, method: ClosedLoopMethod, *, whiten: bool) -
         future = _undisturbed_future(blocks)
         past_whitener, _ = row_whitening(past)
         basis = past_whitener @ past
-        future_whitener, _ = row_whitening(future)
+        # what the regression left of a direction without noise is rounding: never whiten it
+        future_whitener, _ = row_whitening(future, rounding=REGRESSION_ROUNDING)
         _, sizes, right = scipy.linalg.svd(future_whitener @ future @ basis.T, full_matrices=False)
         return StateMap(np.sqrt(sizes)[:, np.newaxis] * right @ past_whitener, sizes)
     observed = _predictor_hankel(blocks) if method == "pbsid" else _parallel_regressions(blocks)

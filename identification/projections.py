@@ -210,10 +210,13 @@ def weighted_subspace(blocks: FactorBlocks, weight: Weight | Literal["pc"]) -> W
     return WeightedSubspace(gamma, singular_values, right)
 
 
-def row_whitening(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return W (r, k) and V (k, r) with W rows rows' W' = I and W V = I, rank-revealing."""
+def row_whitening(rows: np.ndarray, *, rounding: float = ROUNDING) -> tuple[np.ndarray, np.ndarray]:
+    """Return W (r, k) and V (k, r) with W rows rows' W' = I and W V = I, rank-revealing.
+
+    Directions smaller than `rounding` (times the size) of the largest are left out.
+    """
     norms = _row_norms(rows)
     left, sizes, _ = scipy.linalg.svd(rows / norms, full_matrices=False)
-    keep = sizes > ROUNDING * max(rows.shape) * sizes[0] if sizes.size else []
+    keep = sizes > rounding * max(rows.shape) * sizes[0] if sizes.size else []
     left, sizes = left[:, keep], sizes[keep]
     return (left / sizes / norms).T, left * sizes * norms
