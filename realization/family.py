@@ -15,6 +15,7 @@ predictor can compute from the past, and a greatest element :math:`P_+`.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,8 @@ __all__ = [
     "minimal_covariance",
     "realization_family",
 ]
+
+_Choice = Callable[[np.ndarray], np.ndarray]  # zeros -> which of them
 
 _CLUSTER = 1e-5  # zeros closer than this, relatively, cannot be flipped apart
 _BOUNDARY = 1e-7  # zeros this near the stability boundary are on it
@@ -381,7 +384,9 @@ def _chosen(cov: CovarianceModel, zeros: np.ndarray, wanted: np.ndarray) -> np.n
     return chosen
 
 
-def _flip(cov: CovarianceModel, P: np.ndarray, K: np.ndarray, Re: np.ndarray, choose) -> FactorData:
+def _flip(
+    cov: CovarianceModel, P: np.ndarray, K: np.ndarray, Re: np.ndarray, choose: _Choice
+) -> FactorData:
     """Return the square model with the zeros flipped for which `choose` returns True.
 
     The minimum-phase factor times an all-pass factor: in coordinates with Y = I the columns of
@@ -419,7 +424,7 @@ def _flip(cov: CovarianceModel, P: np.ndarray, K: np.ndarray, Re: np.ndarray, ch
     return FactorData(flipped, *_lower_triangular(B, half @ complement[k:]))
 
 
-def _invariant_subspace(A: np.ndarray, choose) -> tuple[np.ndarray, np.ndarray]:
+def _invariant_subspace(A: np.ndarray, choose: _Choice) -> tuple[np.ndarray, np.ndarray]:
     """Return an orthonormal basis U and A_1 with A U = U A_1, for the chosen eigenvalues."""
     n = A.shape[0]
     T, Z = scipy.linalg.schur(A, output="real")

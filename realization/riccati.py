@@ -216,7 +216,9 @@ def _gain(equation: RiccatiData, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return scipy.linalg.cho_solve(factor, cross.T).T, Re
 
 
-def _defect(equation: RiccatiData, X: np.ndarray, K: np.ndarray, Re: np.ndarray) -> tuple:
+def _defect(
+    equation: RiccatiData, X: np.ndarray, K: np.ndarray, Re: np.ndarray
+) -> tuple[np.ndarray, float]:
     """Return the error matrix of the equation at X, and its norm relative to the largest term."""
     A, C, Q, _, S, dt = equation
     correction = K @ Re @ K.T
