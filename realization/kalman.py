@@ -250,21 +250,22 @@ def filter_records(
         s if s.shape[:-2] == batch else np.broadcast_to(s, (*batch, *s.shape[-2:])) for s in (y, u)
     )
     x0 = np.broadcast_to(x0, (*batch, model.n_states))
-    paths = [
-        kalman_path(
+    (T, p), n = y.shape[-2:], model.n_states
+    x = np.empty((*batch, T + 1 if keep_states else 1, n))
+    P = np.empty((*batch, T + 1 if keep_covariances else 1, n, n))
+    K = np.empty((*batch, T if keep_covariances else min(T, 1), n, p))
+    log_likelihood = 0.0
+    for i in np.ndindex(batch):
+        path = kalman_path(
             *(model.A, model.B, model.C, model.D, Q, R, S, y[i], u[i], x0[i], P0),
             gain=gain,
             hold=hold,
             keep_states=keep_states,
             keep_covariances=keep_covariances,
         )
-        for i in np.ndindex(batch)
-    ]
-    x, P, K = (
-        np.stack(arrays).reshape(*batch, *arrays[0].shape)
-        for arrays in zip(*((path.x, path.P, path.K) for path in paths), strict=True)
-    )
-    return x, P, K, sum(path.log_likelihood for path in paths)
+        x[i], P[i], K[i] = path.x, path.P, path.K
+        log_likelihood += path.log_likelihood
+    return x, P, K, log_likelihood
 
 
 def checked_record(
