@@ -109,9 +109,9 @@ def volterra_kernel(model: BilinearSSM, degree: int, lags: int) -> np.ndarray:
         power = model.A @ power
     # E[a_1, ..., a_k, :, (i_1 ... i_k)] = A^{a_k} N_{i_k} ... N_{i_2} A^{a_1} B_{i_1}
     E = powers @ model.B
-    for _ in range(degree - 1):
+    for k in range(1, degree):
         E = np.einsum("jab,...bi->...aij", model.N, E)
-        E = np.einsum("gab,...bi->...gai", powers, E.reshape(*E.shape[:-2], -1))
+        E = np.einsum("gab,...bi->...gai", powers, E.reshape((lags,) * k + (n, m ** (k + 1))))
     kernel = np.zeros((lags,) * degree + (p, m**degree), np.result_type(E, model.C))
     delays = _decreasing_delays(lags, degree)
     gaps = np.concatenate([delays[:, :-1] - delays[:, 1:] - 1, delays[:, -1:] - 1], axis=1)
