@@ -15,6 +15,8 @@ the matrix exponential of :math:`[[F_k, B u_k], [0, 0]] h`, computed once for ea
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy
 
@@ -152,12 +154,14 @@ def _held_states(model: BilinearSSM, u: np.ndarray, x0: np.ndarray, h: float) ->
     dtype = np.result_type(model.A, model.N, model.B, x0, float)
     x = np.empty((*batch, T + 1, n), dtype)
     x[..., 0, :] = x0
-    states = x.reshape(-1, T + 1, n) if x.size else np.zeros((0, T + 1, n), dtype)
-    u = np.broadcast_to(u, (*batch, T, m)).reshape(len(states), T, m)
-    length = max(CHUNK // max(len(states), 1), 1)
-    for first in range(0, T if len(states) else 0, length):
+    series = math.prod(batch)
+    states = x.reshape(series, T + 1, n)
+    u = np.broadcast_to(u, (*batch, T, m)).reshape(series, T, m)
+    length = max(CHUNK // max(series, 1), 1)
+    for first in range(0, T, length):
         part = u[:, first : first + length]
-        levels, index = np.unique(part.reshape(-1, m), axis=0, return_inverse=True)
+        samples = part.reshape(series * part.shape[1], m)
+        levels, index = np.unique(samples, axis=0, return_inverse=True)
         generators = np.zeros((len(levels), n + 1, n + 1), dtype)
         generators[:, :n, :n] = model.A + np.tensordot(levels, model.N, axes=1)
         generators[:, :n, n] = levels @ model.B.T
@@ -170,7 +174,8 @@ def _held_states(model: BilinearSSM, u: np.ndarray, x0: np.ndarray, h: float) ->
             )
         own = np.ascontiguousarray(states[:, first : first + part.shape[1] + 1])
         maps = np.ascontiguousarray(steps[:, :n].swapaxes(1, 2))
-        switched_steps(maps, index.reshape(part.shape[:2]), own)
+        with np.errstate(over="ignore", invalid="ignore"):
+            switched_steps(maps, index.reshape(part.shape[:2]), own)
         states[:, first : first + part.shape[1] + 1] = own
     return x
 

@@ -86,7 +86,8 @@ def diagonal_scan(
         own = decays[part] if lam.ndim > 2 else decays
         diagonal_steps(own, int(lam.ndim > 2), int(varying), states[part])
 
-    over_batch(run, series, parallel=parallel)
+    with np.errstate(over="ignore", invalid="ignore"):
+        over_batch(run, series, parallel=parallel)
     require_finite("x", x, lam=lam, b=b, x0=x0)
     return x
 
