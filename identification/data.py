@@ -170,11 +170,11 @@ class Experiments:
         OSError
             If the file cannot be read.
         ValueError
-            If it is not a table, a column is unknown or given twice, or a needed value is missing
-            or not a number.
+            If it is not a table, no output is named, a column is unknown or given twice, or a
+            needed value is missing or not a number.
         """
         outputs, inputs = ([c] if isinstance(c, (str, int)) else list(c) for c in (y, u))
-        names, values = read_columns(path, [*outputs, *inputs])
+        names, values = read_columns(path, [*outputs, *inputs] if outputs else [])
         if len(set(names)) < len(names):
             raise ValueError(f"a column can serve once, as output or as input; got {list(names)}.")
         p = len(outputs)

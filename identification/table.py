@@ -20,14 +20,17 @@ MISSING = ("", "na", "n/a", "nan", "null")
 
 
 def read_columns(path: str | Path, columns: Sequence[Column]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the names and the values (T, k) of some columns; a missing value is NaN.
+    """Return the names and the values (T, k) of some columns, at least one; NaN where missing.
 
     A column is given by its name in the header, or by its number from 0 (as int or in digits).
     """
     path = Path(path)
     header, rows = _fields(path)
     names = header or [f"column {k}" for k in range(len(rows[0]))]
-    numbers = [_find(column, names, bool(header), path) for column in columns]
+    known = ", ".join(f"{k} {name!r}" if header else str(k) for k, name in enumerate(names))
+    if not columns:
+        raise ValueError(f"`y` must name at least one column; those of {path.name} are {known}.")
+    numbers = [_find(column, names, bool(header), path.name, known) for column in columns]
     values = np.empty((len(rows), len(numbers)))
     for k, number in enumerate(numbers):
         for t, row in enumerate(rows):
@@ -47,8 +50,8 @@ def _fields(path: Path) -> tuple[list[str], list[list[str]]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path.name} must be a text file (UTF-8) with one row per sample; {error.reason} at "
-            f"byte {error.start}."
+            f"{path.name} must be a text file in UTF-8; {error.reason} at byte {error.start}. Save "
+            "the table as CSV with that encoding."
         ) from None
     lines = [line.strip(" \r") for line in text.split("\n")]
     lines = [line for line in lines if line.strip() and line[0] not in "#%"]
@@ -65,6 +68,8 @@ def _fields(path: Path) -> tuple[list[str], list[list[str]]]:
                 f"every row of {path.name} must have as many fields as the first, {len(rows[0])}; "
                 f"row {number} (from 0, comments not counted) has {len(row)}: {lines[number]!r}."
             )
+    if separator and all(row[-1] == "" for row in rows):  # one at the end of every line
+        rows = [row[:-1] for row in rows]
     values = rows
     if separator == ";":
         values = [[field.replace(",", ".") for field in row] for row in rows]
@@ -83,17 +88,16 @@ def _number(field: str) -> float | None:
         return float("nan") if field.lower() in MISSING else None
 
 
-def _find(column: Column, names: list[str], header: bool, path: Path) -> int:
+def _find(column: Column, names: list[str], header: bool, file: str, known: str) -> int:
     """Return the number of a column that is given by name or by number."""
     if header and isinstance(column, str) and column in names:
         if names.count(column) > 1:
             raise ValueError(
-                f"{path.name} has {names.count(column)} columns named {column!r}; give the number, "
-                "from 0."
+                f"{file} has {names.count(column)} columns named {column!r}: ask by number; its "
+                f"columns are {known}."
             )
         return names.index(column)
     number = int(column) if isinstance(column, int) or column.isdecimal() else -1
     if not 0 <= number < len(names):
-        known = ", ".join(f"{k} {name!r}" if header else str(k) for k, name in enumerate(names))
-        raise ValueError(f"{path.name} has no column {column!r}; its columns are {known}.")
+        raise ValueError(f"{file} has no column {column!r}; its columns are {known}.")
     return number
