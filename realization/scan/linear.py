@@ -98,9 +98,10 @@ def linear_states(
     x[..., 0, :] = x0
     states, drive = x.reshape(math.prod(batch), T + 1, n), as_series(b, batch, dtype)
     At = np.array(A.T, dtype, order="C")
-    over_batch(
-        lambda part: propagate(At, drive[part], states[part]), len(states), parallel=parallel
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # for the kernel's Python twin
+        over_batch(
+            lambda part: propagate(At, drive[part], states[part]), len(states), parallel=parallel
+        )
     return x
 
 
