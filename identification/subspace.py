@@ -35,13 +35,12 @@ from .order import CRITERIA, OrderTable, largest_order, order_table
 from .preparation import OrderError, checked_data, horizons, prepared, require_order, require_rank
 from .projections import WEIGHTS, FactorBlocks, Weight, weighted_subspace
 from .result import IdentificationResult
-from .validation import fit_percent, fitted_output
+from .validation import MAX_GROWTH, fitted_output, growth, record_fit
 
 __all__ = ["state_equation", "subspace_id"]
 
 Method = Weight | ClosedLoopMethod
 METHODS: tuple[Method, ...] = (*WEIGHTS, *CLOSED_LOOP)
-MAX_GROWTH = 1e8  # largest growth of an unstable path over a run that still means something
 
 
 def subspace_id(
@@ -337,12 +336,12 @@ def _candidates(
         # 6 the noise
         K, Re, said = dynamics.gain(A)
         F = A if plan.route == "simulation" else A - K @ C
-        if data is not None and plan.route != "factor" and _growth(F, data) > MAX_GROWTH:
+        if data is not None and plan.route != "factor" and growth(F, data) > MAX_GROWTH:
             continue
         # 7 B, D and x0
         if plan.route == "factor" or data is None:
             inputs = dynamics.inputs(A)
-            if data is not None and _growth(F, data) <= MAX_GROWTH:
+            if data is not None and growth(F, data) <= MAX_GROWTH:
                 inputs = from_data(
                     A, C, K, data, known=inputs, feedthrough=True, estimate_offset=plan.offset
                 )
@@ -359,7 +358,7 @@ def _candidates(
         fit = None
         if data is not None:
             horizon = np.inf if plan.focus == "simulation" else 1
-            fit = _fit(model, data, inputs.y_offset, horizon)
+            fit = record_fit(model, data, inputs.y_offset, horizon)
         score = -np.inf if fit is None else float(fit.mean())
         warnings = (*([note] if note else []), *said, *inputs.warnings)
         found.append(
@@ -370,25 +369,6 @@ def _candidates(
         if plan.route != "simulation":
             break  # a stable predictor needs no stable A
     return found
-
-
-def _fit(
-    model: InnovationSSM, data: Experiments, offset: np.ndarray | float, horizon: float
-) -> np.ndarray | None:
-    """Return the fit of each output over all runs; None where an unstable path means nothing."""
-    F = model.A if np.isinf(horizon) else model.A - model.K @ model.C
-    if _growth(F, data) > MAX_GROWTH:
-        return None
-    runs = [y - offset for y in data.y]
-    outputs = [fitted_output(model, y, u, horizon)[0] for y, u in zip(runs, data.u, strict=True)]
-    return fit_percent(np.vstack(runs), np.vstack(outputs))
-
-
-def _growth(F: np.ndarray, data: Experiments) -> float:
-    """Return how much the longest run amplifies an initial state, by the spectral radius of F."""
-    radius = np.float64(max(1.0 - stability_margin(F, 1.0), 1.0))
-    with np.errstate(over="ignore"):
-        return float(radius ** max(run.shape[0] for run in data.y))
 
 
 def _result(
@@ -421,7 +401,7 @@ def _result(
         if options["bd"] != "factor":
             model = replace(model, Re=_residual_covariance(model, data, best.inputs.y_offset))
         for name, horizon in (("simulation", np.inf), ("one-step prediction", 1)):
-            if (fit := _fit(model, data, best.inputs.y_offset, horizon)) is not None:
+            if (fit := record_fit(model, data, best.inputs.y_offset, horizon)) is not None:
                 fits[name] = fit
     model = replace(model, dt=options["dt"])
     if (margin := stability_margin(model.A, 1.0)) <= 0:

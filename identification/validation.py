@@ -15,7 +15,7 @@ import scipy
 from numpy.typing import ArrayLike
 
 from realization import GaussianSSM, InnovationSSM, LinearSSM, predict
-from realization.internal import as_instance, as_integer, as_real, as_signal
+from realization.internal import as_instance, as_integer, as_real, as_signal, stability_margin
 
 from .data import Experiments
 from .input_matrices import initial_state
@@ -27,12 +27,15 @@ __all__ = [
     "compare",
     "fit_percent",
     "fitted_output",
+    "growth",
     "horizon_name",
     "named_models",
+    "record_fit",
     "residual_tests",
 ]
 
 Model = IdentificationResult | LinearSSM | GaussianSSM | InnovationSSM
+MAX_GROWTH = 1e8  # largest growth of an unstable path over a run that still means something
 MODELS = (IdentificationResult, LinearSSM, GaussianSSM, InnovationSSM)
 
 
@@ -94,6 +97,37 @@ def fitted_output(
     K = model.K if isinstance(model, InnovationSSM) and np.isfinite(horizon) else None
     x0 = initial_state(model, K, y, u)
     return predict(model, y, inputs, horizon=horizon, x0=x0), x0
+
+
+def record_fit(
+    model: InnovationSSM, data: Experiments, offset: np.ndarray | float, horizon: float
+) -> np.ndarray | None:
+    """Return the fit of each output over all runs; None where an unstable path means nothing.
+
+    Parameters
+    ----------
+    model : InnovationSSM
+        The model, in deviations.
+    data : Experiments
+        The records, in deviations but for `offset`.
+    offset : ndarray or float
+        Constant to be subtracted from the outputs.
+    horizon : float
+        Steps ahead; inf is simulation.
+    """
+    F = model.A if np.isinf(horizon) else model.A - model.K @ model.C
+    if growth(F, data) > MAX_GROWTH:
+        return None
+    runs = [y - offset for y in data.y]
+    outputs = [fitted_output(model, y, u, horizon)[0] for y, u in zip(runs, data.u, strict=True)]
+    return fit_percent(np.vstack(runs), np.vstack(outputs))
+
+
+def growth(F: np.ndarray, data: Experiments) -> float:
+    """Return how much the longest run amplifies an initial state, by the spectral radius of F."""
+    radius = np.float64(max(1.0 - stability_margin(F, 1.0), 1.0))
+    with np.errstate(over="ignore"):
+        return float(radius ** max(run.shape[0] for run in data.y))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
