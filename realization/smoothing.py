@@ -111,7 +111,7 @@ def smooth(
     """
     model, y, u = checked_record(model, y, u, "smooth")
     as_choice("method", method, ("bryson_frazier", "rts"))
-    x, P, _ = smoothed_moments(model, y, u, method=method)
+    x, P, *_ = smoothed_moments(model, y, u, method=method)
     return SmootherResult(x, P)
 
 
@@ -122,7 +122,7 @@ def smoothed_moments(
     *,
     method: str = "bryson_frazier",
     cross: bool = False,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Smooth checked records; what expectation-maximisation needs as well.
 
     Parameters
@@ -146,8 +146,10 @@ def smoothed_moments(
         Smoothed covariances.
     cross : (..., T, n, n) ndarray
         Covariances of x(t + 1) with x(t); without the T axis filled, (..., 0, n, n), if not asked.
+    log_likelihood : float
+        Of all records together.
     """
-    x, P, K, _ = filter_records(model, y, u, hold=False)
+    x, P, K, log_likelihood = filter_records(model, y, u, hold=False)
     smooth_x, smooth_P = np.empty_like(x), np.empty_like(P)
     smooth_cross = np.empty((*P.shape[:-3], K.shape[-3] if cross else 0, *P.shape[-2:]))
     seen = np.broadcast_to(~np.isnan(y), (*P.shape[:-3], *y.shape[-2:]))
@@ -156,7 +158,7 @@ def smoothed_moments(
     for i in np.ndindex(P.shape[:-3]):
         filtered = (x[i], P[i], K[i], innovations[i], seen[i])
         step(model, filtered, (smooth_x[i], smooth_P[i], smooth_cross[i]))
-    return smooth_x, smooth_P, smooth_cross
+    return smooth_x, smooth_P, smooth_cross, log_likelihood
 
 
 def _bryson_frazier(model: Stochastic, filtered: tuple, out: tuple) -> None:
