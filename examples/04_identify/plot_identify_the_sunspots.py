@@ -106,8 +106,8 @@ plt.show()
 # %%
 # The answer
 # ----------
-# The sun's cycle of about eleven years is found, and one year ahead the model is twenty points of fit
-# better than persistence. Two states do what two lags do, nine states what nine lags do.
+# The sun's cycle of about eleven years is found, and one year ahead the model is twenty points of
+# fit better than persistence. Two states do what two lags do, nine states what nine lags do.
 
 gain = fits[f"model, order {result.n_states}"] - fits["persistence"]
 print(f"{gain:.1f} points better than persistence")
