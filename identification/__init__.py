@@ -4,6 +4,7 @@ from .data import Experiments, split
 from .hankel_factor import HankelFactor
 from .order import OrderTable, select_order
 from .plotting import plot_bode, plot_compare, plot_order, plot_poles, plot_residuals
+from .prediction_error import pem
 from .result import IdentificationResult
 from .stochastic import sample_covariances, stochastic_id
 from .subspace import subspace_id
@@ -18,6 +19,7 @@ __all__ = [
     "ResidualTests",
     "compare",
     "fit_percent",
+    "pem",
     "plot_bode",
     "plot_compare",
     "plot_order",

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from realization import (
+    BilinearSSM,
     Forecast,
     InnovationSSM,
     Simulation,
     forecast,
-    poles,
     predict,
     simulate,
 )
@@ -21,9 +21,37 @@ from realization.internal import Rng, as_signal, register_record, stability_marg
 
 from .order import OrderTable
 
-__all__ = ["IdentificationResult"]
+__all__ = ["IdentificationResult", "Trial"]
 
 register_record(OrderTable)
+
+
+@register_record
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One configuration and its fit on held-out blocks.
+
+    Parameters
+    ----------
+    method : str
+        Identification method.
+    horizon : int
+        Past and future horizon.
+    order : int
+        State dimension.
+    fit : float
+        Mean fit percentage over the outputs on the held-out blocks.
+    """
+
+    method: str
+    horizon: int
+    order: int
+    fit: float
+
+    def __str__(self) -> str:
+        """Return the trial as a line of text."""
+        text = f"{self.method}, past = future = {self.horizon}, order {self.order}"
+        return f"{text}: {self.fit:.2f} %"
 
 
 @register_record
@@ -33,7 +61,7 @@ class IdentificationResult:
 
     Parameters
     ----------
-    model : InnovationSSM
+    model : InnovationSSM or BilinearSSM
         The model, in deviations from the offset; its own `x0` is zero.
     x0 : tuple of (n,) ndarray
         Estimated initial state of each experiment; empty when only a factor was given.
@@ -59,9 +87,11 @@ class IdentificationResult:
         One name per output.
     input_names : tuple of str
         One name per input.
+    trials : tuple of Trial
+        What ``method="auto"`` tried on held-out blocks, best first; empty for a given method.
     """
 
-    model: InnovationSSM
+    model: InnovationSSM | BilinearSSM
     x0: tuple[np.ndarray, ...]
     singular_values: np.ndarray
     order_table: OrderTable | None
@@ -74,6 +104,7 @@ class IdentificationResult:
     n_samples: int = 0
     output_names: tuple[str, ...] = ()
     input_names: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
     @property
     def n_states(self) -> int:
@@ -224,13 +255,21 @@ class IdentificationResult:
             lines.append(f"offsets: y0 {_numbers(self.offset[0])}, u0 {_numbers(self.offset[1])}")
         for name, fit in self.fits.items():
             lines.append(f"fit on the estimation record, {name}: {_numbers(fit)} %")
-        variance = np.diag(model.Re)
+        variance = np.diag(np.asarray(model.Re))
         lines.append(f"innovation standard deviation: {_numbers(np.sqrt(variance))}")
         lines += ["", pole_table(model)]
+        if isinstance(model, BilinearSSM):
+            lines.append("(bilinear: these are the poles at the operating point, u = u0)")
         if (margin := stability_margin(model.A, model.dt)) <= 0:
             lines.append(f"the model is UNSTABLE (margin {margin:.2g})")
         if (margin := stability_margin(model.A - model.K @ model.C, model.dt)) <= 0:
             lines.append(f"the predictor A - K C is UNSTABLE (margin {margin:.2g})")
+        if self.trials:
+            lines += [
+                "",
+                f"chosen among {len(self.trials)} models by their fit on held-out blocks:",
+            ]
+            lines += [f"  {trial}" for trial in self.trials[:5]]
         if self.order_table is not None:
             lines += ["", str(self.order_table)]
         if self.warnings:
@@ -238,10 +277,10 @@ class IdentificationResult:
         return "\n".join(lines)
 
 
-def pole_table(model: InnovationSSM) -> str:
+def pole_table(model: InnovationSSM | BilinearSSM) -> str:
     """Return the poles of a discrete-time model with damping, frequency and time constant."""
     lines = ["        pole             modulus    time constant    period"]
-    values = np.asarray(poles(model), dtype=complex)
+    values = np.linalg.eigvals(model.A).astype(complex)
     for pole in values[np.lexsort((np.imag(values), -np.abs(values)))]:
         if pole.imag < 0:
             continue

@@ -14,11 +14,13 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from realization import GaussianSSM, InnovationSSM, LinearSSM, predict
+from realization import BilinearSSM, GaussianSSM, InnovationSSM, LinearSSM, predict
 from realization.internal import as_instance, as_integer, as_real, as_signal, stability_margin
 
 from .data import Experiments
+from .gauss_newton import fitted_state
 from .input_matrices import initial_state
+from .local_coordinates import System
 from .result import IdentificationResult
 
 __all__ = [
@@ -34,9 +36,9 @@ __all__ = [
     "residual_tests",
 ]
 
-Model = IdentificationResult | LinearSSM | GaussianSSM | InnovationSSM
+Model = IdentificationResult | LinearSSM | GaussianSSM | InnovationSSM | BilinearSSM
 MAX_GROWTH = 1e8  # largest growth of an unstable path over a run that still means something
-MODELS = (IdentificationResult, LinearSSM, GaussianSSM, InnovationSSM)
+MODELS = (IdentificationResult, LinearSSM, GaussianSSM, InnovationSSM, BilinearSSM)
 
 
 def fit_percent(y: ArrayLike, y_hat: ArrayLike) -> np.ndarray:
@@ -84,7 +86,10 @@ def fit_percent(y: ArrayLike, y_hat: ArrayLike) -> np.ndarray:
 
 
 def fitted_output(
-    model: LinearSSM | GaussianSSM | InnovationSSM, y: np.ndarray, u: np.ndarray, horizon: float
+    model: LinearSSM | GaussianSSM | InnovationSSM | BilinearSSM,
+    y: np.ndarray,
+    u: np.ndarray,
+    horizon: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the predicted output of one run and the initial state that fits it best.
 
@@ -94,19 +99,25 @@ def fitted_output(
     inputs = u if model.n_inputs else None
     if isinstance(model, GaussianSSM):
         return predict(model, y, inputs, horizon=horizon), model.m0
+    if isinstance(model, BilinearSSM):
+        x0 = fitted_state(System.from_model(model), y, u, simulate=not np.isfinite(horizon))
+        return predict(model, y, inputs, horizon=horizon, x0=x0), x0
     K = model.K if isinstance(model, InnovationSSM) and np.isfinite(horizon) else None
     x0 = initial_state(model, K, y, u)
     return predict(model, y, inputs, horizon=horizon, x0=x0), x0
 
 
 def record_fit(
-    model: InnovationSSM, data: Experiments, offset: np.ndarray | float, horizon: float
+    model: InnovationSSM | BilinearSSM,
+    data: Experiments,
+    offset: np.ndarray | float,
+    horizon: float,
 ) -> np.ndarray | None:
     """Return the fit of each output over all runs; None where an unstable path means nothing.
 
     Parameters
     ----------
-    model : InnovationSSM
+    model : InnovationSSM or BilinearSSM
         The model, in deviations.
     data : Experiments
         The records, in deviations but for `offset`.

@@ -1,0 +1,496 @@
+r"""Gauss-Newton on the input-output maps: the core that refines linear and bilinear models.
+
+The prediction error is linear in the initial states and in the output offset, so these are
+eliminated exactly at every point (variable projection); what is left is minimised over directions
+that change the input-output map only. One outer step:
+
+    1  put the state in balanced coordinates of the record
+    2  weight the errors by the inverse of their covariance
+    3  take local coordinates (``local_basis``)
+    4  ``scipy.optimize.least_squares`` in them, its Jacobian from ``derivative_chunks``
+
+Step 2 repeated minimises :math:`\log\det \sum_t e_t e_t^\top`, the Gaussian likelihood: log det is
+concave, so it falls whenever the weighted squares do. A trial whose predictor A - K C is unstable
+is replaced by the stable predictor of the same process, which is how the likelihood sees it. Rows
+are folded into a triangular factor chunk by chunk, in memory that does not depend on the length of
+the record.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy
+
+from realization import AccuracyError, NumericalWarning
+from realization.internal import solve_filter_riccati, triangular_factor
+
+from .data import Experiments
+from .local_coordinates import System, balancing_transform, local_basis
+from .model_repair import stabilize
+
+__all__ = [
+    "Evaluation",
+    "Linearization",
+    "Problem",
+    "Search",
+    "Solution",
+    "fitted_state",
+    "linearize",
+    "minimize",
+    "run_chunks",
+    "whitener",
+]
+
+NOISE_FLOOR = 1e-20  # error power over output power below which the errors count as rounding
+INNER_EVALUATIONS = 8  # evaluations per local coordinates
+TOLERANCE = 1e-6  # part of the weighted error that the free directions may still explain at the end
+STALL = 1e-10  # decrease of the criterion in one outer step that ends the search
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What is minimised over what.
+
+    Parameters
+    ----------
+    data : Experiments
+        The records, in deviations.
+    horizon : int
+        Steps ahead.
+    simulate : bool
+        The model runs without measurements: K plays no part, outputs are weighted by their
+        standard deviation.
+    free : (q,) ndarray of bool
+        Entries of A, N, B, C, D, K that may move.
+    held : (q,) ndarray of bool
+        Entries that keep their values, in the coordinates of the start. Entries neither free nor
+        held follow the basis of the state.
+    offset : (p,) ndarray
+        Constant added to the predicted output.
+    estimate_offset : bool
+        Also estimate that constant.
+    """
+
+    data: Experiments
+    horizon: int
+    simulate: bool
+    free: np.ndarray
+    held: np.ndarray
+    offset: np.ndarray
+    estimate_offset: bool
+
+    def predictor(self, system: System) -> System:
+        """Return the system whose output is fitted."""
+        return replace(system, K=np.zeros_like(system.K)) if self.simulate else system
+
+    def output_power(self) -> np.ndarray:
+        """Return the mean square of each output around its mean, all runs together."""
+        power = np.var(np.vstack(self.data.y), axis=0)
+        return np.where(power > 0, power, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """The initial states and the offset that fit a system best.
+
+    Parameters
+    ----------
+    x0 : tuple of (n,) ndarray
+        Initial states.
+    offset : (p,) ndarray
+        Output offset.
+    observe : (n, n) ndarray
+        Second moment of the response of the weighted output to the initial state.
+    """
+
+    x0: tuple[np.ndarray, ...]
+    offset: np.ndarray
+    observe: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linearization:
+    """The weighted errors and their derivatives, compressed by an orthogonal transformation.
+
+    Parameters
+    ----------
+    errors : (d + 1,) ndarray
+        Its norm is that of the weighted errors.
+    jacobian : (d + 1, d) ndarray
+        Derivatives of `errors` along the d local coordinates, the nuisance eliminated.
+    moment : (p, p) ndarray
+        Mean of e e', not weighted.
+    reach : (n, n) ndarray
+        Mean of x x'.
+    """
+
+    errors: np.ndarray
+    jacobian: np.ndarray
+    moment: np.ndarray
+    reach: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """A system on the record.
+
+    Parameters
+    ----------
+    system : System
+        The matrices.
+    T : (n, n) ndarray
+        Its coordinates: the state of the start is T times that of `system`.
+    Tinv : (n, n) ndarray
+        The inverse.
+    nuisance : Evaluation
+        The initial states and the offset.
+    line : Linearization
+        The second moments.
+    criterion : float
+        Value of the criterion.
+    """
+
+    system: System
+    T: np.ndarray
+    Tinv: np.ndarray
+    nuisance: Evaluation
+    line: Linearization
+    criterion: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """What a search found.
+
+    Parameters
+    ----------
+    start : Solution or None
+        The start on the record; None where its errors overflow.
+    best : Solution
+        The best point, the start if nothing better was found.
+    steps : int
+        Outer steps taken.
+    converged : bool
+        Whether the search ended by itself.
+    """
+
+    start: Solution | None
+    best: Solution
+    steps: int
+    converged: bool
+
+
+def linearize(
+    problem: Problem, system: System, weight: np.ndarray, basis: np.ndarray
+) -> tuple[Evaluation, Linearization] | None:
+    """Return the best nuisance and the compressed linearisation there; None on overflow.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is fitted to what.
+    system : System
+        The point.
+    weight : (p, p) ndarray
+        Multiplies the errors.
+    basis : (q, d) ndarray
+        Local coordinates of the entries.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _evaluate(problem, system, weight)
+        if found is None:
+            return None
+        n, p, d = system.A.shape[0], problem.data.n_outputs, basis.shape[1]
+        local = n + p if problem.estimate_offset else n
+        shared = np.zeros((0, local - n + d + 1))
+        moment, reach = np.zeros((p, p)), np.zeros((n, n))
+        for number in range(len(problem.data)):
+            R = np.zeros((0, local + d + 1))
+            for errors, derivatives, states in run_chunks(
+                problem, system, found, number, entries=d > 0
+            ):
+                parts = [derivatives[:, :, :local], errors[:, :, np.newaxis]]
+                if d:
+                    parts.insert(1, derivatives[:, :, n + p :] @ basis)
+                rows = weight @ np.concatenate(parts, axis=2)
+                moment += errors.T @ errors
+                reach += states.T @ states
+                if not (np.isfinite(rows).all() and np.isfinite(reach).all()):
+                    return None
+                R = triangular_factor(np.vstack([R, rows.reshape(-1, local + d + 1)]))
+            shared = triangular_factor(np.vstack([shared, R[n:, n:]]))
+    rest = np.zeros((d + 1, d + 1))
+    tail = shared[local - n :, local - n :]
+    rest[: tail.shape[0]] = tail
+    if not (np.isfinite(rest).all() and np.isfinite(moment).all()):
+        return None
+    N = problem.data.n_samples
+    return found, Linearization(rest[:, -1], -rest[:, :-1], moment / N, reach / N)
+
+
+def _evaluate(problem: Problem, system: System, weight: np.ndarray) -> Evaluation | None:
+    """Return the initial states and the offset that fit a system best; None on overflow."""
+    n, p = system.A.shape[0], problem.data.n_outputs
+    shared, tops = np.zeros((0, p + 1)), []
+    observe = np.zeros((n, n))
+    zero = Evaluation((np.zeros(n),) * len(problem.data), problem.offset, observe)
+    for number in range(len(problem.data)):
+        R = np.zeros((0, n + p + 1))
+        for errors, derivatives, _ in run_chunks(problem, system, zero, number, entries=False):
+            rows = weight @ np.concatenate([derivatives, errors[:, :, np.newaxis]], axis=2)
+            if not np.isfinite(rows).all():
+                return None
+            R = triangular_factor(np.vstack([R, rows.reshape(-1, n + p + 1)]))
+        observe = observe + R[:n, :n].T @ R[:n, :n]
+        tops.append(R[:n])
+        shared = triangular_factor(np.vstack([shared, R[n:, n:]]))
+    if not np.isfinite(shared).all() or not np.isfinite(observe).all():
+        return None
+    correction = np.zeros(p)
+    if problem.estimate_offset:
+        correction = _least_squares(shared[:, :p], shared[:, p])
+    x0 = tuple(_least_squares(top[:, :n], top[:, -1] - top[:, n:-1] @ correction) for top in tops)
+    return Evaluation(x0, problem.offset + correction, observe)
+
+
+def fitted_state(system: System, y: np.ndarray, u: np.ndarray, *, simulate: bool) -> np.ndarray:
+    """Return the initial state that fits the predicted (or simulated) output of one run best.
+
+    Zero where that output overflows, which it then does from any state.
+
+    Parameters
+    ----------
+    system : System
+        The matrices.
+    y : (T, p) ndarray
+        Outputs.
+    u : (T, m) ndarray
+        Inputs.
+    simulate : bool
+        Fit the simulated output.
+    """
+    data = Experiments((y,), (u,), 1.0, (), ())
+    nothing = system.entries()
+    problem = Problem(data, 1, simulate, nothing, nothing, np.zeros(y.shape[1]), False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _evaluate(problem, system, np.diag(problem.output_power() ** -0.5))
+    return np.zeros(system.A.shape[0]) if found is None else found.x0[0]
+
+
+def _least_squares(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the smallest solution; empty for no unknowns."""
+    return scipy.linalg.lstsq(matrix, target)[0] if matrix.size else np.zeros(matrix.shape[1])
+
+
+def run_chunks(
+    problem: Problem, system: System, nuisance: Evaluation, number: int, *, entries: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield errors, derivatives and states of one run, chunk by chunk.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is fitted to what.
+    system : System
+        The point.
+    nuisance : Evaluation
+        Initial states and offset.
+    number : int
+        The run.
+    entries : bool
+        Include the derivatives along the entries of the matrices.
+    """
+    from .sensitivity import derivative_chunks
+
+    return derivative_chunks(
+        problem.predictor(system),
+        problem.data.y[number],
+        problem.data.u[number],
+        x0=nuisance.x0[number],
+        offset=nuisance.offset,
+        horizon=problem.horizon,
+        entries=entries,
+    )
+
+
+def minimize(
+    problem: Problem,
+    start: System,
+    *,
+    max_iterations: int,
+    report: Callable[[float], None] = lambda criterion: None,
+) -> Search | None:
+    """Refine a system; None when the errors overflow on the record.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised over what.
+    start : System
+        Where to start; an unstable one is first replaced by its stable neighbour.
+    max_iterations : int
+        Most outer steps.
+    report : callable
+        Called with the criterion after each outer step.
+
+    Returns
+    -------
+    Search or None
+        Its best point is never worse than the start.
+    """
+    power = problem.output_power()
+    weight = np.diag(power**-0.5)
+    same = (np.eye(start.A.shape[0]),) * 2
+    first = point = _point(problem, start, same, weight, power)
+    limit = 0.0
+    if problem.predictor(start).margin() <= 0:
+        moved = _stable_side(problem, start, weight)
+        if moved is None:
+            limit = problem.predictor(start).margin()
+        else:
+            point = _point(problem, moved, same, weight, power)
+    if point is None:
+        return None
+    steps, converged = 0, False
+    while steps < max_iterations and not converged:
+        system, basis = point.system, (point.T, point.Tinv)
+        if system.A.size and not problem.held.any():
+            T, Tinv = balancing_transform(point.line.reach, point.nuisance.observe)
+            system, basis = system.transformed(T, Tinv), (point.T @ T, Tinv @ point.Tinv)
+        if not problem.simulate:
+            weight = whitener(point.line.moment, power)
+        system, converged = _descend(problem, system, weight, limit)
+        following = _point(problem, system, basis, weight, power)
+        if following is None or following.criterion > point.criterion:
+            converged = True
+        else:
+            converged = converged or point.criterion - following.criterion <= STALL
+            point = following
+        steps += 1
+        report(point.criterion)
+    if first is not None and first.criterion < point.criterion:
+        point = first
+    return Search(first, point, steps, converged)
+
+
+def _point(
+    problem: Problem,
+    system: System,
+    basis: tuple[np.ndarray, np.ndarray],
+    weight: np.ndarray,
+    power: np.ndarray,
+) -> Solution | None:
+    """Evaluate a system; None on overflow."""
+    at = linearize(problem, system, weight, np.zeros((system.vector().size, 0)))
+    if at is None:
+        return None
+    return Solution(system, *basis, *at, _criterion(problem, at[1].moment, power))
+
+
+class _Moved(Exception):  # noqa: N818 - a signal, not an error
+    """An accepted point was brought back to the stable side, off the local coordinates."""
+
+    def __init__(self, system: System) -> None:
+        super().__init__()
+        self.system = system
+
+
+def _descend(
+    problem: Problem, system: System, weight: np.ndarray, limit: float
+) -> tuple[System, bool]:
+    """Minimise the weighted squares in local coordinates; tell whether there was anything to do."""
+    basis = local_basis(system, problem.free, problem.held)
+    origin, d = system.vector(), basis.shape[1]
+    if d == 0:
+        return system, True
+    last: dict[bytes, tuple[Linearization, System | None]] = {}
+
+    def errors(beta: np.ndarray) -> np.ndarray:
+        if beta.tobytes() not in last:
+            trial, moved = system.with_vector(origin + basis @ beta), None
+            if beta.any() and problem.predictor(trial).margin() <= limit:
+                trial = moved = _stable_side(problem, trial, weight)
+            at = None if trial is None else linearize(problem, trial, weight, basis)
+            if at is None:
+                return np.full(d + 1, np.inf)  # refused: the trust region shrinks
+            last.clear()
+            last[beta.tobytes()] = at[1], moved
+        return last[beta.tobytes()][0].errors
+
+    def jacobian(beta: np.ndarray) -> np.ndarray:
+        errors(beta)
+        line, moved = last[beta.tobytes()]
+        if moved is not None:
+            raise _Moved(moved)
+        return line.jacobian
+
+    origin_errors, slopes = errors(np.zeros(d)), jacobian(np.zeros(d))
+    size = float(np.linalg.norm(origin_errors))
+    sizes = np.linalg.norm(slopes, axis=0)
+    left, sigma, _ = np.linalg.svd(slopes, full_matrices=False)
+    explained = left[:, sigma > 1e-12 * sigma[0]].T @ origin_errors
+    if size == 0 or float(np.linalg.norm(explained)) <= TOLERANCE * size:
+        return system, True
+    try:
+        fit = scipy.optimize.least_squares(
+            errors,
+            np.zeros(d),
+            jac=jacobian,
+            x_scale=size / np.maximum(sizes, 1e-8 * sizes.max()),
+            ftol=1e-12,
+            xtol=1e-12,
+            gtol=1e-12,
+            max_nfev=INNER_EVALUATIONS,
+        )
+    except _Moved as moved:
+        return moved.system, False
+    return system.with_vector(origin + basis @ fit.x), False
+
+
+def _stable_side(problem: Problem, system: System, weight: np.ndarray) -> System | None:
+    """Return the stable neighbour of a system, None if held entries or the mathematics forbid it.
+
+    A predictor is replaced by that of the same process whose A - K C is stable, a simulation by
+    one with the eigenvalues of A moved inside.
+    """
+    if problem.simulate:
+        return None if problem.held.any() else replace(system, A=stabilize(system.A)[0])
+    if not problem.free[system.entries(K=True)].all():
+        return None
+    Re = np.linalg.inv(weight.T @ weight)
+    Q, S = system.K @ Re @ system.K.T, system.K @ Re
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumericalWarning)  # the margin is what is asked for
+            _, K, _ = solve_filter_riccati(system.A, system.C, Q, Re, S, dt=1.0)
+    except (AccuracyError, np.linalg.LinAlgError):
+        return None
+    moved = replace(system, K=K)
+    return moved if moved.margin() > 0 else None
+
+
+def _criterion(problem: Problem, moment: np.ndarray, power: np.ndarray) -> float:
+    """Return the criterion: log det of the error covariance, or the log of the weighted squares."""
+    scaled = moment / np.sqrt(np.outer(power, power))
+    if problem.simulate:
+        return float(np.log(np.trace(scaled) + NOISE_FLOOR))
+    return float(np.linalg.slogdet(scaled + NOISE_FLOOR * np.eye(len(power)))[1])
+
+
+def whitener(moment: np.ndarray, power: np.ndarray) -> np.ndarray:
+    """Return W with W moment W' = I, errors below rounding not counted.
+
+    Parameters
+    ----------
+    moment : (p, p) ndarray
+        Covariance of the errors.
+    power : (p,) ndarray
+        Variance of the outputs.
+    """
+    floored = moment + NOISE_FLOOR * np.diag(power)
+    left = scipy.linalg.cholesky(floored, lower=True)
+    return scipy.linalg.solve_triangular(left, np.eye(len(power)), lower=True)
