@@ -11,6 +11,7 @@ import scipy
 
 __all__ = [
     "covariance_factor",
+    "nilpotent_staircase",
     "rank_tolerance",
     "stability_margin",
     "symmetrize",
@@ -53,3 +54,55 @@ def covariance_factor(P: np.ndarray, *, tol: float = 0.0) -> np.ndarray:
 def triangular_factor(matrix: np.ndarray) -> np.ndarray:
     """Return R (min(k, d), d) of the QR factorisation of a (k, d) matrix."""
     return np.asarray(np.linalg.qr(matrix, mode="r"))
+
+
+def nilpotent_staircase(
+    A: np.ndarray, tol: float | None
+) -> tuple[np.ndarray, np.ndarray, list[int], list[np.ndarray]]:
+    """Separate the nilpotent part of a matrix by null spaces, never by eigenvalues.
+
+    Parameters
+    ----------
+    A : (n, n) ndarray
+        The matrix.
+    tol : float or None
+        A singular value counts as zero up to ``tol`` times the spectral norm of A. None: ten n
+        times machine epsilon, times the factor (at most 1 / sqrt(eps)) by which the decisions
+        before, each with relative smallest kept value s, amplify rounding, 1 / s.
+
+    Returns
+    -------
+    Q : (n, n) ndarray
+        Unitary; its first ``sum(sizes)`` columns span the kernel of A^n.
+    W : (n, n) ndarray
+        Q' A Q: strictly block upper triangular in the leading part, with zeros below it.
+    sizes : list of int
+        Sizes of the leading diagonal blocks, not increasing (the Weyr characteristic of 0).
+    singular_values : list of ndarray
+        What was compared at each level, relative to the norm of A.
+    """
+    n = A.shape[0]
+    W, Q = np.array(A), np.eye(n, dtype=A.dtype)
+    scale = float(np.linalg.norm(A, 2)) if n else 0.0
+    limit, amplified = (10 * n * np.finfo(float).eps, 1.0) if tol is None else (tol, 1.0)
+    sizes: list[int] = []
+    values: list[np.ndarray] = []
+    k = 0
+    while k < n:
+        _, s, Vh = np.linalg.svd(W[k:, k:])
+        s = s / scale if scale > 0 else s
+        values.append(s)
+        kept = int((s > limit * amplified).sum())
+        if kept == n - k:
+            break
+        if tol is None and kept:
+            amplified = min(amplified / float(s[kept - 1]), float(np.finfo(float).eps ** -0.5))
+        V = np.concatenate([Vh[kept:], Vh[:kept]]).conj().T
+        W[:, k:] = W[:, k:] @ V
+        W[k:, :] = V.conj().T @ W[k:, :]
+        Q[:, k:] = Q[:, k:] @ V
+        size = n - k - kept
+        W[k:, k : k + size] = 0.0
+        sizes.append(size)
+        k += size
+    return Q, W, sizes, values

@@ -186,7 +186,7 @@ def bilinear_minimal_coordinates(model: BilinearSSM, tol: float | None) -> np.nd
 def _reached_directions(model: BilinearSSM, tol: float | None) -> tuple[np.ndarray, float]:
     """Return an orthonormal basis (n, r) of the reachable subspace, and the amplified rounding."""
     generators, letters = np.column_stack([model.B, model.K, model.x0]), letters_of(model)
-    return _invariant_hull(generators, letters, generators, letters, tol, 1.0)
+    return invariant_hull(generators, letters, generators, letters, tol, 1.0)
 
 
 def _observed_directions(
@@ -197,10 +197,10 @@ def _observed_directions(
     `model` may be a restriction of `whole`, whose norms decide what is small.
     """
     adjoint = letters_of(model).conj().swapaxes(1, 2)
-    return _invariant_hull(model.C.conj().T, adjoint, whole.C, letters_of(whole), tol, amplified)[0]
+    return invariant_hull(model.C.conj().T, adjoint, whole.C, letters_of(whole), tol, amplified)[0]
 
 
-def _invariant_hull(
+def invariant_hull(
     generators: np.ndarray,
     matrices: np.ndarray,
     generator_scale: np.ndarray,
@@ -212,6 +212,26 @@ def _invariant_hull(
 
     A direction with relative singular value s carries the rounding errors before it, enlarged by
     1 / s, into all that follow: the threshold grows by that factor, up to 1 / sqrt(eps).
+
+    Parameters
+    ----------
+    generators : (n, k) ndarray
+        The columns.
+    matrices : (count, n, n) ndarray
+        The subspace is invariant under each.
+    generator_scale, matrix_scale : ndarray
+        Arrays whose spectral norms decide what is small, usually the arguments before.
+    tol : float or None
+        Relative singular value that counts; None is ``count * n * eps``.
+    amplified : float
+        The factor by which earlier decisions have amplified rounding, 1 at the start.
+
+    Returns
+    -------
+    basis : (n, r) ndarray
+        Orthonormal columns.
+    amplified : float
+        The factor after these decisions.
     """
     n = generators.shape[0]
     if n == 0:

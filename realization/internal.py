@@ -5,11 +5,14 @@ Not public interface; it may change with any commit.
 
 from ._linalg import (
     covariance_factor,
+    nilpotent_staircase,
     rank_tolerance,
     stability_margin,
     symmetrize,
     triangular_factor,
 )
+from ._noise import noise_covariances
+from ._signals import matching_input, model_input, require_real
 from ._validation import (
     Rng,
     as_array,
@@ -25,12 +28,16 @@ from ._validation import (
     as_square,
     require_discrete,
 )
-from .bilinear_subspaces import bilinear_minimal_coordinates
+from .bilinear import in_coordinates
+from .bilinear_subspaces import bilinear_minimal_coordinates, invariant_hull
 from .gramians import bilinear_balancing
 from .io import register_record
+from .kalman import filter_records
 from .lyapunov import initial_moments, lyapunov_factor, solve_lyapunov
 from .models import AnyLinear, StateSpaceRecord
 from .riccati import solve_filter_riccati
+from .sampling import real_logarithm
+from .smoothing import smoothed_moments
 
 __all__ = [
     "AnyLinear",
@@ -50,11 +57,21 @@ __all__ = [
     "bilinear_balancing",
     "bilinear_minimal_coordinates",
     "covariance_factor",
+    "filter_records",
+    "in_coordinates",
     "initial_moments",
+    "invariant_hull",
     "lyapunov_factor",
+    "matching_input",
+    "model_input",
+    "nilpotent_staircase",
+    "noise_covariances",
     "rank_tolerance",
+    "real_logarithm",
     "register_record",
     "require_discrete",
+    "require_real",
+    "smoothed_moments",
     "solve_filter_riccati",
     "solve_lyapunov",
     "stability_margin",
