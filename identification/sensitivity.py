@@ -99,8 +99,8 @@ def scan_derivatives(
     those of the state that gives the output (the same arrays when the horizon is 1). All are
     updated in place.
     """
-    first = A.shape[0] + C.shape[0]
-    At, F, eps = np.empty_like(A), np.empty_like(A), np.empty(C.shape[0])
+    At, F, no_gain = np.empty_like(A), np.empty_like(A), np.zeros_like(K)
+    eps, nothing = np.zeros(C.shape[0]), np.zeros(C.shape[0])
     xn, Xn = np.empty_like(x), np.empty_like(X)
     for row in range(errors.shape[0]):
         t = start + row
@@ -108,17 +108,14 @@ def scan_derivatives(
         if s >= 0:
             innovation(C, D, y[s], u[s], x, eps)
             transition(A, N, u[s], At)
-            correct(At, B, C, K, u[s], eps, x, X, N.shape[0], F, xn, Xn)
+            step(At, B, C, K, u[s], eps, N.shape[0], x, X, F, xn, Xn)
             if horizon > 1:
-                z[:] = x
-                Z[:] = X
-                for k in range(s + 1, t):
-                    transition(A, N, u[k], At)
-                    advance(At, B, u[k], z, Z, N.shape[0], first, xn, Xn)
-        elif t > 0:  # nothing but the initial state is known yet
-            transition(A, N, u[t - 1], At)
-            advance(At, B, u[t - 1], z, Z, N.shape[0], first, xn, Xn)
-        states[row] = z
+                take(x, X, z, Z)
+        for k in range(s + 1 if s >= 0 else max(t - 1, 0), t):  # before that only x0 is known
+            transition(A, N, u[k], At)
+            step(At, B, C, no_gain, u[k], nothing, N.shape[0], z, Z, F, xn, Xn)
+        for j in range(A.shape[0]):
+            states[row, j] = z[j]
         innovation(C, D, y[t], u[t], z, errors[row])
         output_derivative(C, u[t], z, Z, N.shape[0], derivatives[row])
 
@@ -126,11 +123,20 @@ def scan_derivatives(
 @njit(cache=True, nogil=True)
 def transition(A, N, u, At):
     """Compute ``At = A + sum_i u[i] * N[i]``."""
-    At[:] = A
-    for i in range(N.shape[0]):
-        for j in range(A.shape[0]):
-            for k in range(A.shape[0]):
+    for j in range(A.shape[0]):
+        for k in range(A.shape[0]):
+            At[j, k] = A[j, k]
+            for i in range(N.shape[0]):
                 At[j, k] += u[i] * N[i, j, k]
+
+
+@njit(cache=True, nogil=True)
+def take(x, X, z, Z):
+    """Copy x (n,) and X (n, q) to z and Z."""
+    for i in range(X.shape[0]):
+        z[i] = x[i]
+        for c in range(X.shape[1]):
+            Z[i, c] = X[i, c]
 
 
 @njit(cache=True, nogil=True)
@@ -145,24 +151,18 @@ def innovation(C, D, y, u, x, eps):
 
 
 @njit(cache=True, nogil=True)
-def advance(At, B, u, x, X, letters, first, xn, Xn):
-    """Step x and X without a measurement: ``x = At @ x + B @ u`` and its derivative."""
-    open_loop(At, B, u, x, X, letters, first, xn, Xn)
-    x[:] = xn
-    X[:] = Xn
+def step(At, B, C, K, u, eps, letters, x, X, F, xn, Xn):
+    """Replace x by ``At @ x + B @ u + K @ eps`` and X by its derivative.
 
-
-@njit(cache=True, nogil=True)
-def correct(At, B, C, K, u, eps, x, X, letters, F, xn, Xn):
-    """Step x and X with a measurement: ``x = At @ x + B @ u + K @ eps`` and its derivative."""
-    n, p, m = At.shape[0], C.shape[0], u.shape[0]
+    `letters` is the number of matrices N; X has no columns of entries when only the nuisance is
+    asked for. F (n, n), xn and Xn are work space.
+    """
+    n, q, p, m = At.shape[0], X.shape[1], C.shape[0], u.shape[0]
     for i in range(n):
         for j in range(n):
             F[i, j] = At[i, j]
             for k in range(p):
                 F[i, j] -= K[i, k] * C[k, j]
-    open_loop(F, B, u, x, X, letters, n + p, xn, Xn)
-    for i in range(n):
         total = 0.0
         for j in range(n):
             total += At[i, j] * x[j]
@@ -171,59 +171,50 @@ def correct(At, B, C, K, u, eps, x, X, letters, F, xn, Xn):
         for k in range(p):
             total += K[i, k] * eps[k]
         xn[i] = total
-        for k in range(p):
-            Xn[i, n + k] -= K[i, k]
-    if X.shape[1] > n + p:
-        at_C = n + p + n * n * (1 + letters) + n * m
-        at_D = at_C + p * n
-        at_K = at_D + p * m
-        for i in range(n):
-            for k in range(p):
-                for j in range(n):
-                    Xn[i, at_C + k * n + j] -= K[i, k] * x[j]
-                for j in range(m):
-                    Xn[i, at_D + k * m + j] -= K[i, k] * u[j]
-                Xn[i, at_K + i * p + k] += eps[k]
-    x[:] = xn
-    X[:] = Xn
-
-
-@njit(cache=True, nogil=True)
-def open_loop(F, B, u, x, X, letters, first, xn, Xn):
-    """Compute ``xn = F @ x + B @ u``, ``Xn = F @ X`` and what the entries of A, N, B add to it.
-
-    `first` is the column of the first entry; before it stand x0 and y0.
-    """
-    n, q, m = F.shape[0], X.shape[1], u.shape[0]
-    for i in range(n):
-        total = 0.0
-        for j in range(n):
-            total += F[i, j] * x[j]
-        for j in range(m):
-            total += B[i, j] * u[j]
-        xn[i] = total
         for c in range(q):
             Xn[i, c] = 0.0
         for j in range(n):
             weight = F[i, j]
             for c in range(q):
                 Xn[i, c] += weight * X[j, c]
-    if q > first:
-        at_B = first + n * n * (1 + letters)
-        for i in range(n):
-            for j in range(n):
-                Xn[i, first + i * n + j] += x[j]
-                for k in range(letters):
-                    Xn[i, first + (k + 1) * n * n + i * n + j] += u[k] * x[j]
-            for j in range(m):
-                Xn[i, at_B + i * m + j] += u[j]
+        for k in range(p):
+            Xn[i, n + k] -= K[i, k]
+        if q > n + p:
+            entry_derivative(K, u, eps, letters, x, i, Xn[i])
+    take(xn, Xn, x, X)
+
+
+@njit(cache=True, nogil=True)
+def entry_derivative(K, u, eps, letters, x, i, row):
+    """Add to row i of the new X what the entries of A, N, B, C, D, K do at this step."""
+    n, p = K.shape
+    m = u.shape[0]
+    at_A = n + p
+    at_B = at_A + n * n * (1 + letters)
+    at_C = at_B + n * m
+    at_D = at_C + p * n
+    at_K = at_D + p * m
+    for j in range(n):
+        row[at_A + i * n + j] += x[j]
+        for k in range(letters):
+            row[at_A + ((k + 1) * n + i) * n + j] += u[k] * x[j]
+        for k in range(p):
+            row[at_C + k * n + j] -= K[i, k] * x[j]
+    for j in range(m):
+        row[at_B + i * m + j] += u[j]
+        for k in range(p):
+            row[at_D + k * m + j] -= K[i, k] * u[j]
+    for k in range(p):
+        row[at_K + i * p + k] += eps[k]
 
 
 @njit(cache=True, nogil=True)
 def output_derivative(C, u, x, X, letters, J):
-    """Compute ``J = C @ X`` and what the entries of C, D and the offset add to it."""
+    """Compute ``J = C @ X`` and add what the entries of C, D and the offset do at once."""
     p, n = C.shape
     m, q = u.shape[0], X.shape[1]
+    at_C = n + p + n * n * (1 + letters) + n * m
+    at_D = at_C + p * n
     for k in range(p):
         for c in range(q):
             J[k, c] = 0.0
@@ -233,8 +224,6 @@ def output_derivative(C, u, x, X, letters, J):
                 J[k, c] += weight * X[j, c]
         J[k, n + k] += 1.0
         if q > n + p:
-            at_C = n + p + n * n * (1 + letters) + n * m
-            at_D = at_C + p * n
             for j in range(n):
                 J[k, at_C + k * n + j] += x[j]
             for j in range(m):
