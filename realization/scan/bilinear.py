@@ -145,7 +145,7 @@ def bilinear_states(
             scratch = np.empty((2, n), dtype)
             diagonal_steps(decays, drive, u[part], v[part], states[part], scratch)
     else:
-        stacked = np.concatenate([A.T, *N.swapaxes(1, 2), B.T]).astype(dtype)
+        stacked = np.ascontiguousarray(np.vstack([A.T, *N.swapaxes(1, 2), B.T]), dtype)
 
         def run(part: slice) -> None:
             dense_steps(stacked, u[part], v[part], states[part], np.empty(len(stacked), dtype))
