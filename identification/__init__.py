@@ -5,10 +5,11 @@ from .hankel_factor import HankelFactor
 from .order import OrderTable, select_order
 from .plotting import plot_bode, plot_compare, plot_order, plot_poles, plot_residuals
 from .prediction_error import pem
+from .residuals import ResidualTests, residual_tests
 from .result import IdentificationResult
 from .stochastic import sample_covariances, stochastic_id
 from .subspace import subspace_id
-from .validation import Comparison, ResidualTests, compare, fit_percent, residual_tests
+from .validation import Comparison, compare, fit_percent
 
 __all__ = [
     "Comparison",

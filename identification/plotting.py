@@ -16,8 +16,9 @@ import realization
 from realization.internal import as_instance
 
 from .order import CRITERIA, OrderTable
+from .residuals import ResidualTests
 from .result import IdentificationResult
-from .validation import Comparison, Model, ResidualTests, horizon_name, named_models
+from .validation import Comparison, Model, horizon_name, named_models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -384,9 +385,7 @@ def plot_bode(
     return axes
 
 
-def _plain(
-    model: Model,
-) -> realization.LinearSSM | realization.GaussianSSM | realization.InnovationSSM:
+def _plain(model: Model) -> Any:
     """Return the model that a result holds."""
     return model.model if isinstance(model, IdentificationResult) else model
 

@@ -1,0 +1,207 @@
+r"""Is the prediction error unpredictable? Tests of the residuals, with simultaneous bands.
+
+A good model has used what the past tells: its residuals are white and uncorrelated with past
+inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy
+
+from realization.internal import as_instance, as_integer, as_real
+
+from .data import Experiments
+from .validation import MODELS, Model, in_data_units, require_fitting
+
+__all__ = ["ResidualTests", "residual_tests"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResidualTests:
+    """Whiteness of the one-step residuals and their independence of the inputs.
+
+    Parameters
+    ----------
+    residuals : tuple of (T_i, p) ndarray
+        One-step prediction errors.
+    autocorrelation : (lags + 1, p, p) ndarray
+        Correlation of e(t + k) with e(t).
+    autocorrelation_band : float
+        Half-width of the band that holds all autocorrelations of white residuals at once with
+        probability `level`.
+    cross_correlation : (2 lags + 1, p, m) ndarray
+        Correlation of e(t + k) with u(t), k = -lags .. lags.
+    cross_correlation_band : (p, m) ndarray
+        Half-width of the band for the lags k >= 0 (past inputs).
+    ljung_box : float
+        Multivariate Ljung-Box statistic (Hosking 1980).
+    ljung_box_p_value : float
+        Probability of a larger value for white residuals.
+    level : float
+        Probability that a perfect model passes each test.
+    whiteness_ok : bool
+        Whether the Ljung-Box test passes.
+    independence_ok : bool
+        Whether no past input shows in the residuals.
+    output_names : tuple of str
+        One name per output.
+    input_names : tuple of str
+        One name per input.
+    """
+
+    residuals: tuple[np.ndarray, ...]
+    autocorrelation: np.ndarray
+    autocorrelation_band: float
+    cross_correlation: np.ndarray
+    cross_correlation_band: np.ndarray
+    ljung_box: float
+    ljung_box_p_value: float
+    level: float
+    whiteness_ok: bool
+    independence_ok: bool
+    output_names: tuple[str, ...]
+    input_names: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether both tests pass."""
+        return self.whiteness_ok and self.independence_ok
+
+    def __str__(self) -> str:
+        """Return the verdicts in words."""
+        lags = self.autocorrelation.shape[0] - 1
+        white = "pass" if self.whiteness_ok else "FAIL"
+        lines = [
+            f"whiteness of the residuals, lags 1..{lags}: {white} "
+            f"(Ljung-Box {self.ljung_box:.4g}, p-value {self.ljung_box_p_value:.3g})"
+        ]
+        if self.cross_correlation.shape[2]:
+            free = "pass" if self.independence_ok else "FAIL"
+            ratio = np.abs(self.cross_correlation[lags:]) / self.cross_correlation_band
+            lines.append(
+                f"independence of past inputs, lags 0..{lags}: {free} "
+                f"(largest correlation {ratio.max():.2f} of its {100 * self.level:g} % band)"
+            )
+        return "\n".join(lines)
+
+
+def residual_tests(
+    result: Model, y: Any, u: Any = None, *, lags: int = 25, level: float = 0.99
+) -> ResidualTests:
+    r"""Test the one-step residuals of a model on a record.
+
+    Parameters
+    ----------
+    result : IdentificationResult or model
+        What to test.
+    y : array_like, DataFrame or list of them
+        Outputs (T, p).
+    u : array_like, DataFrame or list of them, optional
+        Inputs (T, m).
+    lags : int, default 25
+        Largest lag.
+    level : float, default 0.99
+        Probability that a perfect model passes each of the two tests.
+
+    Returns
+    -------
+    ResidualTests
+        ``ok``, the statistics and their bands; ``print`` shows the verdicts.
+
+    Raises
+    ------
+    TypeError
+        If `result` is not a model.
+    ValueError
+        If channels or sample times disagree, or a run has no more than `lags` samples.
+    UnstableModelError
+        If the prediction grows so much over a run that it means nothing.
+
+    Notes
+    -----
+    Whiteness: Hosking's multivariate Ljung-Box statistic
+    :math:`T^2 \sum_k (T - k)^{-1} \operatorname{tr}(C_k^\top C_0^{-1} C_k C_0^{-1})`, chi-square
+    with :math:`p^2 \text{lags}` degrees of freedom for a perfect model. On the record that a model
+    was fitted to, the statistic is smaller by about its number of noise parameters; on another
+    record the errors of the parameters show in it as well. Independence: the largest
+    cross-correlation against its simultaneous band; the standard deviation of a correlation is
+    :math:`(\sum_k r_{ee}(k) r_{uu}(k) / T)^{1/2}` (Ljung 1999, section 16.6), which allows for
+    coloured inputs.
+    """
+    lags = as_integer("lags", lags, minimum=1)
+    level = as_real("level", level, above=0.0, below=1.0)
+    as_instance("result", result, MODELS)
+    data = Experiments.from_data(y, u, dt=result.dt)
+    require_fitting("`result`", result, data, 1)
+    shortest = min(run.shape[0] for run in data.y)
+    if shortest <= lags:
+        raise ValueError(f"`lags` = {lags} needs longer runs; the shortest has {shortest} samples.")
+    residuals = tuple(
+        run_y - in_data_units(result, run_y, run_u, 1)[0]
+        for run_y, run_u in zip(data.y, data.u, strict=True)
+    )
+    T, p, m = data.n_samples, data.n_outputs, data.n_inputs
+    e = tuple(run - run.mean(axis=0) for run in residuals)
+    u_runs = tuple(run - run.mean(axis=0) for run in data.u)
+    covariances = _cross_covariances(e, e, lags)
+    C0 = covariances[0]
+    spread = np.sqrt(np.where(np.diag(C0) > 0, np.diag(C0), 1.0))
+    autocorrelation = covariances / np.outer(spread, spread)
+    whitener = np.linalg.pinv(autocorrelation[0], hermitian=True)
+    terms = [
+        np.trace(c.T @ whitener @ c @ whitener) / sum(run.shape[0] - k for run in e)
+        for k, c in enumerate(autocorrelation[1:], start=1)
+    ]
+    statistic = float(T**2 * np.sum(terms))
+    p_value = float(scipy.special.chdtrc(p * p * lags, statistic))
+    band = _simultaneous_quantile(level, lags * p * p) / np.sqrt(T)
+    cross = np.zeros((2 * lags + 1, p, m))
+    cross_band = np.ones((p, m))
+    if m:
+        forward = _cross_covariances(e, u_runs, lags)
+        backward = _cross_covariances(u_runs, e, lags)
+        input_covariances = _cross_covariances(u_runs, u_runs, lags)
+        power = np.diagonal(input_covariances[0])
+        scale = np.outer(spread, np.sqrt(np.where(power > 0, power, 1.0)))
+        cross[lags:] = forward / scale
+        cross[:lags] = backward[:0:-1].transpose(0, 2, 1) / scale
+        r_ee = np.diagonal(autocorrelation, axis1=1, axis2=2)
+        r_uu = np.diagonal(input_covariances, axis1=1, axis2=2) / np.where(power > 0, power, 1.0)
+        variance = (2 * r_ee.T @ r_uu - np.outer(r_ee[0], r_uu[0])) / T
+        variance = np.maximum(variance, 1.0 / T)
+        cross_band = _simultaneous_quantile(level, (lags + 1) * p * m) * np.sqrt(variance)
+    return ResidualTests(
+        residuals,
+        autocorrelation,
+        float(band),
+        cross,
+        cross_band,
+        statistic,
+        p_value,
+        level,
+        whiteness_ok=p_value >= 1 - level,
+        independence_ok=bool((np.abs(cross[lags:]) <= cross_band).all()),
+        output_names=data.output_names,
+        input_names=data.input_names,
+    )
+
+
+def _cross_covariances(
+    a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...], lags: int
+) -> np.ndarray:
+    """Return sum_t a(t + k) b(t)' / T for k = 0 .. lags, summed over runs."""
+    total = sum(run.shape[0] for run in a)
+    out = np.zeros((lags + 1, a[0].shape[1], b[0].shape[1]))
+    for left, right in zip(a, b, strict=True):
+        for k in range(lags + 1):
+            out[k] += left[k:].T @ right[: right.shape[0] - k]
+    return out / total
+
+
+def _simultaneous_quantile(level: float, count: int) -> float:
+    """Return the half-width that holds `count` standard normals at once with this probability."""
+    return float(scipy.special.ndtri(0.5 + 0.5 * level ** (1.0 / count)))
