@@ -31,7 +31,7 @@ from .exceptions import AccuracyError, NotEmbeddable
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .riccati import solve_filter_riccati
 
-__all__ = ["continuize", "discretize"]
+__all__ = ["continuize", "discretize", "real_logarithm"]
 
 Record = TypeVar("Record", LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
 _RECORDS = (LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
@@ -223,7 +223,7 @@ def continuize(model: Record) -> Record:
     if not isinstance(model, LinearSSM) and np.iscomplexobj(model.A):
         raise TypeError("continuize needs real matrices in a stochastic model; got complex ones.")
     h = model.dt
-    Z = _logarithm(model.A)
+    Z = real_logarithm(model.A)
     _, phi1, phi2 = _phi_functions(Z)
     if isinstance(model, LinearSSM):
         return LinearSSM(Z / h, np.linalg.solve(phi1, model.B) / h, model.C, model.D, dt=0.0)
@@ -272,7 +272,7 @@ def _phi_functions(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return top[:, :n], top[:, n : 2 * n], top[:, 2 * n :]
 
 
-def _logarithm(A: np.ndarray) -> np.ndarray:
+def real_logarithm(A: np.ndarray) -> np.ndarray:
     """Return the principal logarithm of A, or refuse where no real one exists."""
     n = A.shape[0]
     if n == 0:
