@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from realization.internal import as_dt, as_real, as_signal
+from realization.internal import as_array, as_dt, as_real, as_signal
 
 from .table import Column, read_columns
 
@@ -292,9 +292,10 @@ def _runs(name: str, value: Any, *, allow_nan: bool) -> list[tuple[np.ndarray, t
             raise ValueError(f"`{name}` must hold at least one experiment; got an empty list.")
         if all(hasattr(part, "ndim") and part.ndim > 0 for part in value):
             return [_run(f"{name}[{k}]", part, name, allow_nan) for k, part in enumerate(value)]
-    if not hasattr(value, "to_numpy") and np.ndim(value) == 3:
-        value = np.asarray(value)
-        return [_run(f"{name}[{k}]", part, name, allow_nan) for k, part in enumerate(value)]
+    if not hasattr(value, "to_numpy"):
+        value = as_array(name, value, allow_nan=True)
+        if value.ndim == 3:
+            return [_run(f"{name}[{k}]", part, name, allow_nan) for k, part in enumerate(value)]
     return [_run(name, value, name, allow_nan)]
 
 
