@@ -37,7 +37,9 @@ def filter_steps(At, Bt, C, D, Q, R, St, y, u, hold, until_held, x, P, Kt, L):
             count = select_entries(y[t], C, R, St, index, Co, Cot, Ro, Sot)
             held = False
         if held:
-            P1[:] = P0
+            for i in range(n):
+                for j in range(n):
+                    P1[i, j] = P0[i, j]
         else:
             product(Co, P0, CP, count)
             pivot = factor_innovation(CP, Co, Cot, Ro, scale, Re, L, count)
@@ -249,8 +251,9 @@ def converged(P0, P1, scale):
 @njit(cache=True, nogil=True)
 def scatter_gain(Ko, index, count, Kt):
     """Write the gain (p, n) with zero rows for missing entries."""
-    if count < Kt.shape[0]:
-        Kt[:] = 0.0
+    for a in range(Kt.shape[0]):
+        for j in range(Kt.shape[1]):
+            Kt[a, j] = 0.0
     for a in range(count):
         for j in range(Kt.shape[1]):
             Kt[index[a], j] = Ko[a, j]

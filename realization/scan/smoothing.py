@@ -35,7 +35,10 @@ def bryson_frazier_steps(A, C, Kt, Z, w, x, P, smooth_x, smooth_P, cross):
     T, p, n = Kt.shape
     score, information = np.zeros(n), np.zeros((n, n))
     F, work, next_score = np.empty((n, n)), np.empty((n, n)), np.empty(n)
-    smooth_x[T], smooth_P[T] = x[T], P[T]
+    for i in range(n):
+        smooth_x[T, i] = x[T, i]
+        for j in range(n):
+            smooth_P[T, i, j] = P[T, i, j]
     for t in range(T - 1, -1, -1):
         for i in range(n):
             for j in range(n):
@@ -89,7 +92,10 @@ def rts_steps(A, Q, pattern, x, P, x_filt, P_filt, smooth_x, smooth_P, cross):
     T, n = x_filt.shape
     L, X = np.empty((n, n)), np.empty((n, n))
     H, work, inner = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
-    smooth_x[T], smooth_P[T] = x[T], P[T]
+    for i in range(n):
+        smooth_x[T, i] = x[T, i]
+        for j in range(n):
+            smooth_P[T, i, j] = P[T, i, j]
     for t in range(T - 1, -1, -1):
         dynamics = A[pattern[t]]
         if not factor(P[t + 1], L):
