@@ -228,6 +228,19 @@ def compare(
     -----
     The initial state of each model in each experiment is fitted by least squares (a GaussianSSM
     brings its own), so that only the dynamics are compared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identification import compare
+    >>> from realization import LinearSSM, simulate
+    >>> plant, other = (LinearSSM([[a]], [[1.0]], [[1.0]]) for a in (0.8, 0.7))
+    >>> u = np.random.default_rng(0).standard_normal(200)
+    >>> comparison = compare({"plant": plant, "other": other}, simulate(plant, u).y, u)
+    >>> comparison.best
+    'plant'
+    >>> bool(comparison.fits[0, 0] > 99.999)
+    True
     """
     named = named_models(results)
     if not (isinstance(horizon, float) and np.isposinf(horizon)):
