@@ -114,11 +114,11 @@ def _states(
     from .scan.bilinear import bilinear_states
 
     if e is None:
-        return bilinear_states(A, model.N, B, u, u, x0)
+        return bilinear_states(A, model.N, B, u, x0)
     batch = np.broadcast_shapes(u.shape[:-2], e.shape[:-2])
     parts = [np.broadcast_to(part, (*batch, *part.shape[-2:])) for part in (u, e)]
     v = np.concatenate(parts, axis=-1)
-    return bilinear_states(A, model.N, np.hstack([B, model.K]), u, v, x0)
+    return bilinear_states(A, model.N, np.hstack([B, model.K]), v, x0)
 
 
 def _predictor_states(

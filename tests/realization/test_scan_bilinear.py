@@ -101,24 +101,22 @@ def test_memory_layout_does_not_matter():
 
 def test_the_kernels_are_their_python_functions():
     rng = np.random.default_rng(3)
-    S, T, n, m, q = 2, 5, 3, 2, 3
-    u, v = rng.standard_normal((S, T, m)), rng.standard_normal((S, T, q))
+    S, T, n, m, q = 2, 5, 6, 2, 4
+    v = rng.standard_normal((S, T, q))
     start = np.zeros((S, T + 1, n))
     start[:, 0] = rng.standard_normal((S, n))
-    W = rng.standard_normal(((m + 1) * n + q, n))
+    W = 0.3 * rng.standard_normal((n, (m + 1) * n + q))
+    maps = 0.3 * rng.standard_normal((2, n + 1, n))
+    rows = 0.3 * rng.standard_normal((2 * q + 1, n))
+    index = rng.integers(2, size=(S, T))
     cases = [
-        (bilinear.dense_steps, lambda x: (W, u, v, x, np.empty(len(W)))),
-        (bilinear.diagonal_steps, lambda x: (W[: m + 1], W[:q], u, v, x, np.empty((2, n)))),
-        (
-            bilinear.switched_steps,
-            lambda x: (rng.permuted(W[:8]).reshape(2, n + 1, n), np.ones((S, T), int), x),
-        ),
+        (bilinear.dense_steps, lambda x: (W, m, v, x, np.empty(W.shape[1]))),
+        (bilinear.diagonal_steps, lambda x: (rows[0], rows[1 : q + 1], rows[q + 1 :], v, x)),
+        (bilinear.switched_steps, lambda x: (maps, index, x)),
     ]
     for kernel, arguments in cases:
         compiled, plain = start.copy(), start.copy()
-        state = rng.bit_generator.state
         kernel(*arguments(compiled))
-        rng.bit_generator.state = state
         getattr(kernel, "py_func", kernel)(*arguments(plain))
         assert_close(compiled, plain, 1e-14)
 
