@@ -106,6 +106,19 @@ class IdentificationResult:
     input_names: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Make the arrays read-only."""
+        arrays = (
+            self.singular_values,
+            self.covariance,
+            *self.x0,
+            *self.offset,
+            *self.fits.values(),
+        )
+        for array in arrays:
+            if array is not None:
+                array.setflags(write=False)
+
     @property
     def n_states(self) -> int:
         """State dimension of the model."""
@@ -243,12 +256,13 @@ class IdentificationResult:
             Several lines.
         """
         model = self.model
-        inputs = f"inputs {', '.join(self.input_names)}" if self.input_names else "no inputs"
+        outputs = _channels("outputs", self.output_names, self.n_outputs)
+        inputs = _channels("inputs", self.input_names, self.n_inputs)
         choices = ", ".join(f"{key} {value}" for key, value in self.options.items())
         lines = [
             f"{self.method} model of order {self.n_states} from {self.n_samples} samples, "
             f"sample time {self.dt:g}",
-            f"outputs {', '.join(self.output_names)}; {inputs}",
+            f"{outputs}; {inputs}",
             f"chosen with: {choices}",
         ]
         if np.any(self.offset[0]) or np.any(self.offset[1]):
@@ -292,6 +306,11 @@ def pole_table(model: InnovationSSM | BilinearSSM) -> str:
         text = f"{pole.real:.4f} ± {pole.imag:.4f}i" if pole.imag > 0 else f"{pole.real:.4f}"
         lines.append(f"{text:>20}     {modulus:>8.4f}    {constant:>12}    {period:>8}")
     return "\n".join(lines)
+
+
+def _channels(kind: str, names: tuple[str, ...], count: int) -> str:
+    """Return the channels of a kind in words."""
+    return f"{kind} {', '.join(names)}" if names else f"{count or 'no'} {kind}"
 
 
 def _numbers(values: np.ndarray) -> str:
