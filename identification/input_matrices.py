@@ -24,7 +24,7 @@ from realization import InnovationSSM, LinearSSM
 from realization.internal import triangular_factor
 
 from .data import Experiments
-from .projections import FactorBlocks, regress
+from .projections import ROUNDING, FactorBlocks, regress
 
 __all__ = ["InputMatrices", "from_data", "from_factor", "initial_state"]
 
@@ -269,7 +269,9 @@ def _solve_triangle(
         return np.zeros(0), ()
     norms = np.linalg.norm(R, axis=0)
     norms[norms == 0] = 1.0
-    solution, _, rank, sizes = scipy.linalg.lstsq(R / norms, target, lapack_driver="gelsd")
+    solution, _, rank, sizes = scipy.linalg.lstsq(
+        R / norms, target, cond=ROUNDING * count, lapack_driver="gelsd"
+    )
     if rank < count:
         message = (
             f"the data do not determine B, D and offset: rank {rank} of {count} (singular values "

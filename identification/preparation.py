@@ -116,10 +116,9 @@ def require_order(blocks: FactorBlocks, order: int | Literal["auto"]) -> None:
         )
 
 
-def require_rank(order: int, rank: int, method: str) -> None:
+def require_rank(order: int, rank: int) -> None:
     """Raise if the data have too small a rank for the order."""
     if rank < order:
         raise OrderError(
-            f"`order` = {order} cannot be had: the data have rank {rank} in the metric of "
-            f"{method!r}. Take a smaller order."
+            f"`order` = {order} cannot be had: the data have rank {rank}. Take a smaller order."
         )

@@ -16,8 +16,9 @@ definitions are those of SLICOT's IB01AD, IB01BD and IB01CD, with the same numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ import numpy as np
 from realization import InnovationSSM, UnstableModelError
 from realization.internal import as_choice, as_dt, as_integer, stability_margin, symmetrize
 
-from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateRegression, state_map
+from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateMap, StateRegression, state_map
 from .data import Experiments
 from .hankel_factor import HankelFactor
 from .input_matrices import InputMatrices, from_data, from_factor, initial_state
@@ -33,14 +34,16 @@ from .model_repair import add_input_delay, stabilize
 from .noise_model import kalman_gain
 from .order import CRITERIA, OrderTable, largest_order, order_table
 from .preparation import OrderError, checked_data, horizons, prepared, require_order, require_rank
-from .projections import WEIGHTS, FactorBlocks, Weight, weighted_subspace
-from .result import IdentificationResult
+from .projections import WEIGHTS, FactorBlocks, Weight, WeightedSubspace, weighted_subspace
+from .result import IdentificationResult, Trial
+from .selection import search
 from .validation import MAX_GROWTH, fitted_output, growth, record_fit
 
 __all__ = ["state_equation", "subspace_id"]
 
 Method = Weight | ClosedLoopMethod
 METHODS: tuple[Method, ...] = (*WEIGHTS, *CLOSED_LOOP)
+SEARCHED: tuple[Method, ...] = ("n4sid", "moesp", "cva", "ssarx", "pbsid")  # by method="auto"
 
 
 def subspace_id(
@@ -58,7 +61,7 @@ def subspace_id(
     delay: int = 0,
     focus: Literal["prediction", "simulation"] = "prediction",
     bd: Literal["auto", "factor", "prediction", "simulation"] = "auto",
-    criterion: Literal["svc", "nic", "aic", "bic", "gap"] = "svc",
+    criterion: Literal["svc", "nic", "aic", "bic", "gap", "cv"] = "svc",
     stable: bool = False,
     offset: Literal["estimate", "none"] = "estimate",
     progress: bool = False,
@@ -85,13 +88,15 @@ def subspace_id(
         from the factor.
     method : str, default "auto"
         "n4sid", "moesp", "cva" or "ivm" for inputs chosen in open loop; "ssarx", "pbsid" or
-        "parsim" for data under feedback too; "auto" tries them all and keeps the one that fits the
-        estimation record best in the sense of `focus`.
+        "parsim" for data under feedback too; "auto" chooses the method,
+        and the horizon and the order where they are left open, on held-out blocks of the record,
+        in the sense of `focus`.
     weight : str, optional
         Weighting of the singular value decomposition, when it is not the method's own; "cva" and
         "ivm" whiten the future of "pbsid" and "parsim".
     past : int, optional
-        Past horizon; default 15, less on short records, more when the order asks for it.
+        Past horizon; default (for a named method) 15, less on short records, more when the order
+        asks for it.
     future : int, optional
         Future horizon; default equal to `past`. The order is at most ``p * (future - 1)``.
     dt : float, default 1.0
@@ -107,7 +112,8 @@ def subspace_id(
         "prediction" or "simulation". "auto" is the factor when ``method="n4sid"`` is asked for or
         only `factor` is given, else `focus`.
     criterion : str, default "svc"
-        Order criterion: "svc", "nic", "aic", "bic" or "gap" (see ``select_order``).
+        Order criterion of a named method: "svc", "nic", "aic", "bic" or "gap" (see
+        ``select_order``), or "cv", held-out blocks, as ``method="auto"`` always does.
     stable : bool, default False
         Move unstable eigenvalues of A inside the unit circle; what was moved is reported.
     offset : str, default "estimate"
@@ -166,7 +172,7 @@ def subspace_id(
     as_choice("method", method, ("auto", *METHODS))
     as_choice("focus", focus, ("prediction", "simulation"))
     as_choice("bd", bd, ("auto", "factor", "prediction", "simulation"))
-    as_choice("criterion", criterion, CRITERIA)
+    as_choice("criterion", criterion, (*CRITERIA, "cv"))
     as_choice("offset", offset, ("estimate", "none"))
     if weight is not None:
         as_choice("weight", weight, WEIGHTS)
@@ -175,16 +181,6 @@ def subspace_id(
     # 1 the data, around their operating point
     raw, lag = checked_data(y, u, factor, dt, bd), as_integer("delay", delay)
     data, y0, u0 = prepared(raw, lag, factor, offset == "estimate")
-    # 2 their sufficient statistic
-    if factor is None:
-        assert data is not None
-        past, future = horizons(data, past, future, order)
-        factor = HankelFactor.from_experiments(data, past=past, future=future)
-    elif past is not None or future is not None:
-        raise ValueError("`past` and `future` are those of the `factor`; leave them out.")
-    blocks = FactorBlocks.from_factor(factor, remove_means=offset == "estimate")
-    require_order(blocks, order)
-    # 3-7 one candidate per method
     if bd == "auto":
         bd = "factor" if data is None or method == "n4sid" else focus
     if method == "auto":
@@ -192,8 +188,38 @@ def subspace_id(
     else:
         methods = (weight,) if weight is not None and method in WEIGHTS else (method,)
     plan = _Plan(order, criterion, weight, bd, focus, feedthrough, stable, offset == "estimate")
+    # method="auto": what is left open is chosen on held-out blocks of the record
+    trials: tuple[Trial, ...] = ()
+    held_out = method == "auto" or (criterion == "cv" and order == "auto")
+    if held_out and factor is None and data is not None:
+        if past is not None and future is not None and past != future:
+            raise ValueError("choosing on held-out blocks takes equal horizons; give `past` alone.")
+        trials = search(
+            data,
+            partial(_estimates, plan),
+            methods=SEARCHED if method == "auto" else methods,
+            horizon=past or future,
+            order=None if order == "auto" else order,
+            focus=focus,
+            remove_means=plan.offset,
+            progress=progress,
+        )
+        if trials:
+            methods = (trials[0].method,)  # pyright: ignore[reportAssignmentType]
+            past = future = trials[0].horizon
+            plan = replace(plan, order=trials[0].order)
+    # 2 the sufficient statistic
+    if factor is None:
+        assert data is not None
+        past, future = horizons(data, past, future, plan.order)
+        factor = HankelFactor.from_experiments(data, past=past, future=future)
+    elif past is not None or future is not None:
+        raise ValueError("`past` and `future` are those of the `factor`; leave them out.")
+    blocks = FactorBlocks.from_factor(factor, remove_means=plan.offset)
+    require_order(blocks, plan.order)
+    # 3-7 the candidates: one per method, two where an unstable A is simulated
     found: list[_Candidate] = []
-    for one in _progress_bar(methods, progress):
+    for one in methods:
         try:
             found += _candidates(one, plan, blocks, data)
         except OrderError:
@@ -205,7 +231,9 @@ def subspace_id(
             "means nothing. Use bd='factor', another order, or remove trends from the data first.",
             stability_margin=-np.inf,
         )
-    best = max(found, key=lambda c: c.score)
+    if data is not None and len(found) > 1:
+        found.sort(key=lambda c: -_score(c, data, focus))
+    best = found[0]
     # 8 the model and its evidence
     options = {
         "method": method,
@@ -213,12 +241,12 @@ def subspace_id(
         "future": factor.future,
         "bd": bd,
         "focus": focus,
-        "criterion": best.table.criterion,
+        "criterion": "held-out" if trials and order == "auto" else criterion,
         "delay": lag,
         "offset": offset,
         "dt": as_dt(dt) if raw is None else raw.dt,
     }
-    return _result(best, found, options, raw, data, (y0, u0), factor)
+    return _result(best, trials, options, raw, data, (y0, u0), factor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,15 +265,47 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Candidate:
-    """One model of the record, with its mean fit in the sense of the focus."""
+    """One model of the record."""
 
     method: str
     model: InnovationSSM
     inputs: InputMatrices
-    table: OrderTable
+    table: OrderTable | None
     singular_values: np.ndarray
-    score: float
     warnings: tuple[str, ...]
+
+
+def _candidates(
+    method: Method, plan: _Plan, blocks: FactorBlocks, data: Experiments | None
+) -> list[_Candidate]:
+    """Return the models that one method offers: one, or two where an unstable A is simulated."""
+    # 3 the future explained by the past
+    subspace = _decompose(method, plan, blocks)
+    # 4 the order
+    table = _table(blocks, subspace.singular_values, plan.order, plan.criterion)
+    models = _models(method, plan, blocks, data, subspace, table.chosen)
+    return [replace(found, table=table) for found in models]
+
+
+def _estimates(
+    plan: _Plan, method: Method, blocks: FactorBlocks, data: Experiments, orders: Sequence[int]
+) -> Iterator[tuple[int, InnovationSSM, np.ndarray | float]]:
+    """Yield (order, model, output offset) for several orders, decomposed once."""
+    subspace = _decompose(method, plan, blocks)
+    for order in orders:
+        try:
+            found = _models(method, plan, blocks, data, subspace, order)
+        except OrderError:
+            continue
+        for one in found:
+            yield order, one.model, one.inputs.y_offset
+
+
+def _decompose(method: Method, plan: _Plan, blocks: FactorBlocks) -> WeightedSubspace | StateMap:
+    """Return step 3: the observability matrix or the state map, with their singular values."""
+    if method in ("ssarx", "pbsid", "parsim"):
+        return state_map(blocks, method, whiten=plan.weight in ("cva", "ivm"))
+    return weighted_subspace(blocks, method)
 
 
 def state_equation(
@@ -255,16 +315,10 @@ def state_equation(
     criterion: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, OrderTable, np.ndarray]:
     """Return A, C, the observability matrix behind them, the order table, the singular values."""
-    p = blocks.n_outputs
-    # 3 the future explained by the past
     subspace = weighted_subspace(blocks, weight)
-    # 4 the order
     table = _table(blocks, subspace.singular_values, order, criterion)
-    gamma = subspace.gamma[:, : table.chosen]
-    require_rank(table.chosen, gamma.shape[1], weight)
-    # 5 A from the shift of the observability matrix, C its first rows
-    A = np.linalg.lstsq(gamma[:-p], gamma[p:], rcond=None)[0]
-    return A, gamma[:p], gamma, table, subspace.singular_values
+    A, C, gamma = _shift(blocks, subspace, table.chosen)
+    return A, C, gamma, table, subspace.singular_values
 
 
 def _table(
@@ -275,57 +329,38 @@ def _table(
         blocks,
         values,
         max_order=max(largest_order(blocks), 0 if order == "auto" else order),
-        criterion=criterion,
+        criterion="svc" if criterion == "cv" else criterion,  # "cv" on too short a record
         order=None if order == "auto" else order,
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Dynamics:
-    """A and C, and how to go on from them: K and Re, B and D, for this A or a stabilised one."""
-
-    A: np.ndarray
-    C: np.ndarray
-    table: OrderTable
-    singular_values: np.ndarray
-    gain: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, tuple[str, ...]]]
-    inputs: Callable[[np.ndarray], InputMatrices]
+def _shift(
+    blocks: FactorBlocks, subspace: WeightedSubspace, order: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return A from the shift of the observability matrix, C its first rows, and the matrix."""
+    p = blocks.n_outputs
+    gamma = subspace.gamma[:, :order]
+    require_rank(order, gamma.shape[1])
+    return np.linalg.lstsq(gamma[:-p], gamma[p:], rcond=None)[0], gamma[:p], gamma
 
 
-def _dynamics(method: Method, plan: _Plan, blocks: FactorBlocks) -> _Dynamics:
-    """Return steps 3 to 5, and closures for steps 6 and 7."""
-    if method in ("ssarx", "pbsid", "parsim"):
-        found = state_map(blocks, method, whiten=plan.weight in ("cva", "ivm"))
-        table = _table(blocks, found.singular_values, plan.order, plan.criterion)
-        require_rank(table.chosen, found.L.shape[0], method)
-        states = StateRegression.from_map(
-            blocks, found.L[: table.chosen], feedthrough=plan.feedthrough
-        )
-        return _Dynamics(
-            states.A,
-            states.C,
-            table,
-            found.singular_values,
-            states.gain,
-            lambda A: InputMatrices(states.B, states.D),
-        )
-    A, C, gamma, table, values = state_equation(blocks, method, plan.order, plan.criterion)
-    return _Dynamics(
-        A,
-        C,
-        table,
-        values,
-        lambda A: kalman_gain(blocks, gamma, A, C),
-        lambda A: from_factor(blocks, gamma, A, C, feedthrough=plan.feedthrough),
-    )
-
-
-def _candidates(
-    method: Method, plan: _Plan, blocks: FactorBlocks, data: Experiments | None
+def _models(
+    method: Method,
+    plan: _Plan,
+    blocks: FactorBlocks,
+    data: Experiments | None,
+    subspace: WeightedSubspace | StateMap,
+    order: int,
 ) -> list[_Candidate]:
-    """Return the models that one method offers: one, or two when an unstable A is simulated."""
-    dynamics = _dynamics(method, plan, blocks)
-    A, C = dynamics.A, dynamics.C
+    """Return steps 5 to 7 for one order."""
+    # 5 A and C
+    if isinstance(subspace, WeightedSubspace):
+        A, C, gamma = _shift(blocks, subspace, order)
+        states = None
+    else:
+        require_rank(order, subspace.L.shape[0])
+        states = StateRegression.from_map(blocks, subspace.L[:order], feedthrough=plan.feedthrough)
+        A, C, gamma = states.A, states.C, np.zeros((0, order))
     variants = [(A, "")]
     if stability_margin(A, 1.0) <= 0:
         moved, note = stabilize(A)
@@ -333,19 +368,21 @@ def _candidates(
         variants = [*([] if plan.stable else variants), (moved, reason)]
     found: list[_Candidate] = []
     for A, note in variants:
-        # 6 the noise
-        K, Re, said = dynamics.gain(A)
+        # 6 K and Re
+        K, Re, said = states.gain(A) if states else kalman_gain(blocks, gamma, A, C)
         F = A if plan.route == "simulation" else A - K @ C
-        if data is not None and plan.route != "factor" and growth(F, data) > MAX_GROWTH:
-            continue
+        usable = data is not None and growth(F, data) <= MAX_GROWTH
         # 7 B, D and x0
         if plan.route == "factor" or data is None:
-            inputs = dynamics.inputs(A)
-            if data is not None and growth(F, data) <= MAX_GROWTH:
+            if states:
+                inputs = InputMatrices(states.B, states.D)
+            else:
+                inputs = from_factor(blocks, gamma, A, C, feedthrough=plan.feedthrough)
+            if data is not None and usable:
                 inputs = from_data(
                     A, C, K, data, known=inputs, feedthrough=True, estimate_offset=plan.offset
                 )
-        else:
+        elif usable:
             inputs = from_data(
                 A,
                 C,
@@ -354,26 +391,26 @@ def _candidates(
                 feedthrough=plan.feedthrough,
                 estimate_offset=plan.offset,
             )
+        else:
+            continue
         model = InnovationSSM(A, C, K, Re, B=inputs.B, D=inputs.D)
-        fit = None
-        if data is not None:
-            horizon = np.inf if plan.focus == "simulation" else 1
-            fit = record_fit(model, data, inputs.y_offset, horizon)
-        score = -np.inf if fit is None else float(fit.mean())
         warnings = (*([note] if note else []), *said, *inputs.warnings)
-        found.append(
-            _Candidate(
-                method, model, inputs, dynamics.table, dynamics.singular_values, score, warnings
-            )
-        )
+        found.append(_Candidate(method, model, inputs, None, subspace.singular_values, warnings))
         if plan.route != "simulation":
             break  # a stable predictor needs no stable A
     return found
 
 
+def _score(candidate: _Candidate, data: Experiments, focus: str) -> float:
+    """Return the mean fit on the estimation record in the sense of the focus."""
+    horizon = np.inf if focus == "simulation" else 1
+    fit = record_fit(candidate.model, data, candidate.inputs.y_offset, horizon)
+    return -np.inf if fit is None else float(fit.mean())
+
+
 def _result(
     best: _Candidate,
-    found: list[_Candidate],
+    trials: tuple[Trial, ...],
     options: dict[str, Any],
     raw: Experiments | None,
     data: Experiments | None,
@@ -384,9 +421,6 @@ def _result(
     y0, u0 = offset[0] + best.inputs.y_offset, offset[1]
     model, x0 = best.model, best.inputs.x0
     warnings, fits = list(best.warnings), {}
-    if len(found) > 1:
-        tried = ", ".join(f"{c.method} {c.score:.2f}" for c in found)
-        options["tried"] = f"{tried} (fit in %)"
     if raw is not None and data is not None:
         if options["delay"]:
             model = add_input_delay(model, options["delay"])
@@ -413,6 +447,7 @@ def _result(
     return IdentificationResult(
         model=model,
         x0=x0,
+        trials=trials,
         singular_values=best.singular_values,
         order_table=best.table,
         method=best.method,
@@ -435,12 +470,3 @@ def _residual_covariance(
         error = y - offset - fitted_output(model, y - offset, u, 1)[0]
         total += error.T @ error
     return symmetrize(total) / data.n_samples
-
-
-def _progress_bar(methods: tuple[Method, ...], show: bool) -> Any:
-    """Return the methods, behind a progress bar when asked."""
-    if not show:
-        return methods
-    from tqdm import tqdm
-
-    return tqdm(methods, desc="subspace_id", unit="method")

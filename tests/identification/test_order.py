@@ -16,7 +16,7 @@ def test_noise_free_order(criterion):
     for n in (1, 3, 5):
         plant = random_linear(rng, n, 2, 2)
         u = rng.standard_normal((600, 2))
-        result = subspace_id(simulate(plant, u).y, u, criterion=criterion)
+        result = subspace_id(simulate(plant, u).y, u, method="cva", criterion=criterion)
         assert result.n_states == n
         assert result.order_table is not None
         assert result.order_table.criterion == criterion

@@ -1,0 +1,227 @@
+r"""Choose method, horizon and order inside the estimation record, on held-out blocks.
+
+Every run is cut into three blocks. A configuration is identified on two of them and scored on the
+third, in turn; its score is the fit of all held-out outputs together, in the sense of the focus.
+The factor of two blocks is the merge of their factors, so each block is compressed once a horizon.
+
+The search is coarse first (few orders, one fold), then fine around the best: every choice and
+every score is kept, nothing is random, and no data but the estimation record are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from realization import InnovationSSM
+
+from .data import Experiments
+from .hankel_factor import HankelFactor
+from .projections import FactorBlocks
+from .result import Trial
+from .validation import MAX_GROWTH, fitted_output, growth
+
+__all__ = ["search"]
+
+FOLDS = 3
+HORIZONS = (10, 15, 20, 30)
+ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
+COARSE_ORDERS = (0, 1, 2, 3, 4, 6, 8, 12)
+COARSE_HORIZONS = (10, 20)
+FINALISTS = 3  # pairs of method and horizon searched finely
+INDIFFERENCE = 0.005  # of the error: smaller gains do not buy a larger order
+
+Estimate = Callable[
+    [Any, FactorBlocks, Experiments, Sequence[int]],
+    Iterator[tuple[int, InnovationSSM, np.ndarray | float]],
+]
+
+
+class _Folds:
+    """The blocks of the record, their factors by horizon, and the scores so far."""
+
+    def __init__(self, data: Experiments, estimate: Estimate, focus: str, remove_means: bool):
+        self.estimate, self.remove_means = estimate, remove_means
+        self.horizon_scored = np.inf if focus == "simulation" else 1
+        self.blocks = [_block(data, k) for k in range(FOLDS)]
+        self.spread = sum(np.sum((y - y.mean(0)) ** 2, axis=0) for b in self.blocks for y in b.y)
+        self.factors: dict[int, list[HankelFactor]] = {}
+        self.errors: dict[tuple[str, int, int], dict[int, np.ndarray]] = {}
+
+    def allows(self, horizon: int) -> bool:
+        """Tell whether two blocks hold enough columns for a horizon."""
+        rows = 2 * horizon * (self.blocks[0].n_outputs + self.blocks[0].n_inputs)
+        shortest = min(run.shape[0] for block in self.blocks for run in block.y)
+        columns = sum(
+            max(run.shape[0] - 2 * horizon + 1, 0) for block in self.blocks for run in block.y
+        )
+        return shortest > 2 * horizon and (FOLDS - 1) * columns >= 1.5 * FOLDS * rows
+
+    def run(self, method: str, horizon: int, orders: Sequence[int], fold: int) -> None:
+        """Identify without one block, for several orders, and score on it."""
+        new = [n for n in orders if fold not in self.errors.get((method, horizon, n), {})]
+        if not new:
+            return
+        if horizon not in self.factors:
+            self.factors[horizon] = [
+                HankelFactor.from_experiments(block, past=horizon, future=horizon)
+                for block in self.blocks
+            ]
+        others = [k for k in range(FOLDS) if k != fold]
+        factor = self.factors[horizon][others[0]]
+        for k in others[1:]:
+            factor = factor.merge(self.factors[horizon][k])
+        blocks = FactorBlocks.from_factor(factor, remove_means=self.remove_means)
+        training = replace(
+            self.blocks[0],
+            y=tuple(run for k in others for run in self.blocks[k].y),
+            u=tuple(run for k in others for run in self.blocks[k].u),
+        )
+        for order, model, offset in self.estimate(method, blocks, training, new):
+            error = _squared_errors(model, self.blocks[fold], offset, self.horizon_scored)
+            known = self.errors.setdefault((method, horizon, order), {})
+            known[fold] = np.minimum(known.get(fold, np.inf), error)
+
+    def trials(self, folds: Sequence[int]) -> list[Trial]:
+        """Return the configurations scored on all of these folds, best first."""
+        spread = sum(np.sum((y - y.mean(0)) ** 2, axis=0) for k in folds for y in self.blocks[k].y)
+        spread = np.where(np.asarray(spread) > 0, spread, 1.0)
+        found = []
+        for (method, horizon, order), errors in self.errors.items():
+            if all(k in errors for k in folds):
+                ratio = np.sqrt(np.add.reduce([errors[k] for k in folds]) / spread)
+                found.append(Trial(method, horizon, order, float(100 * (1 - ratio.mean()))))
+        return sorted(found, key=lambda t: (-t.fit, t.order, t.horizon, t.method))
+
+
+def search(
+    data: Experiments,
+    estimate: Estimate,
+    *,
+    methods: Sequence[str],
+    horizon: int | None,
+    order: int | None,
+    focus: str,
+    remove_means: bool,
+    progress: bool,
+) -> tuple[Trial, ...]:
+    """Return the configurations tried on every fold, best first; empty for too short a record.
+
+    Parameters
+    ----------
+    data : Experiments
+        The estimation record, around its operating point.
+    estimate : callable
+        ``estimate(method, blocks, data, orders)`` yields (order, model, output offset).
+    methods : sequence of str
+        Methods to compare.
+    horizon : int or None
+        A given horizon; None searches.
+    order : int or None
+        A given order; None searches.
+    focus : str
+        "prediction" or "simulation".
+    remove_means : bool
+        Project the constant out of the factors.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    tuple of Trial
+        The chosen one first, the others by their fit. Chosen is the smallest order whose error is
+        within half a percent (of itself) of the smallest error.
+    """
+    folds = _Folds(data, estimate, focus, remove_means)
+    horizons = [s for s in ([horizon] if horizon else HORIZONS) if folds.allows(s)]
+    if not horizons:
+        return ()
+    coarse = [s for s in horizons if s in COARSE_HORIZONS] or horizons[:1]
+    bar = _bar(len(methods) * len(coarse) + FINALISTS * FOLDS, progress)
+    for s in coarse:
+        for method in methods:
+            orders = [order] if order is not None else _possible(data, s, COARSE_ORDERS)
+            folds.run(method, s, orders, FOLDS - 1)
+            bar.update()
+    finalists: list[tuple[str, int]] = []
+    for trial in folds.trials([FOLDS - 1]):
+        if (trial.method, trial.horizon) not in finalists:
+            finalists.append((trial.method, trial.horizon))
+    finalists = finalists[: FINALISTS if order is None else len(methods)]
+    for method, s in finalists:
+        _refine(folds, data, method, [s], ORDERS if order is None else (order,))
+        bar.update(FOLDS)
+    if horizon is None and finalists:
+        # the horizons between, for the best method and the orders near its best
+        best = folds.trials(range(FOLDS))[:1]
+        for trial in best:
+            near = [n for n in ORDERS if 0.6 * trial.order <= n <= 1.7 * trial.order]
+            others = [s for s in horizons if s != trial.horizon]
+            _refine(folds, data, trial.method, others, near if order is None else [order])
+    bar.close()
+    trials = folds.trials(range(FOLDS))
+    limit = (1 + INDIFFERENCE) * (100 - trials[0].fit) + 1e-6 if trials else 0.0
+    equals = [trial for trial in trials if 100 - trial.fit <= limit]
+    chosen = min(equals, key=lambda trial: trial.order, default=None)
+    return tuple(sorted(trials, key=lambda trial: trial is not chosen))
+
+
+def _squared_errors(
+    model: InnovationSSM, data: Experiments, offset: np.ndarray | float, horizon: float
+) -> np.ndarray:
+    """Return the sum of squared errors of each output over all runs; inf where meaningless."""
+    F = model.A if np.isinf(horizon) else model.A - model.K @ model.C
+    if growth(F, data) > MAX_GROWTH:
+        return np.full(data.n_outputs, np.inf)
+    return np.add.reduce(
+        [
+            np.sum((y - offset - fitted_output(model, y - offset, u, horizon)[0]) ** 2, axis=0)
+            for y, u in zip(data.y, data.u, strict=True)
+        ]
+    )
+
+
+def _refine(
+    folds: _Folds, data: Experiments, method: str, horizons: Sequence[int], orders: Sequence[int]
+) -> None:
+    """Score a method at several horizons and orders on every fold."""
+    for s in horizons:
+        for fold in range(FOLDS):
+            folds.run(method, s, _possible(data, s, orders), fold)
+
+
+def _possible(data: Experiments, horizon: int, orders: Sequence[int]) -> list[int]:
+    """Return the orders that a horizon allows."""
+    limit = min(data.n_outputs * (horizon - 1), horizon * (data.n_outputs + data.n_inputs))
+    return [n for n in orders if n <= limit]
+
+
+def _block(data: Experiments, k: int) -> Experiments:
+    """Return block k of every run."""
+
+    def cut(run: np.ndarray) -> np.ndarray:
+        return run[run.shape[0] * k // FOLDS : run.shape[0] * (k + 1) // FOLDS]
+
+    return replace(data, y=tuple(map(cut, data.y)), u=tuple(map(cut, data.u)))
+
+
+class _NoBar:
+    """A progress bar that shows nothing."""
+
+    def update(self, steps: int = 1) -> None:
+        """Ignore progress."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _bar(total: int, show: bool) -> Any:
+    """Return a progress bar."""
+    if not show:
+        return _NoBar()
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc="subspace_id", unit="trial")
