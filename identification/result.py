@@ -310,7 +310,9 @@ def pole_table(model: InnovationSSM | BilinearSSM) -> str:
 
 def _channels(kind: str, names: tuple[str, ...], count: int) -> str:
     """Return the channels of a kind in words."""
-    return f"{kind} {', '.join(names)}" if names else f"{count or 'no'} {kind}"
+    if names:
+        return f"{kind} {', '.join(names)}"
+    return f"{count or 'no'} {kind if count != 1 else kind[:-1]}"
 
 
 def _numbers(values: np.ndarray) -> str:

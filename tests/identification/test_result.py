@@ -146,7 +146,7 @@ def test_summary_of_modes():
     assert ["0.7794", "±", "0.4500i", "0.9000", "4.746", "6"] in rows
     assert ["-0.5000", "0.5000", "0.7213", "1"] in rows
     assert ["0.0000", "0.0000", "-", "-"] in rows
-    assert "1 outputs; no inputs" in text
+    assert "1 output; no inputs" in text
     assert "offsets" not in text
     assert "innovation standard deviation: 2" in text
 
