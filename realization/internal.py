@@ -36,7 +36,7 @@ from .kalman import filter_records
 from .lyapunov import initial_moments, lyapunov_factor, solve_lyapunov
 from .models import AnyLinear, StateSpaceRecord
 from .riccati import solve_filter_riccati
-from .sampling import real_logarithm
+from .sampling import noise_integral, real_logarithm
 from .smoothing import smoothed_moments
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "model_input",
     "nilpotent_staircase",
     "noise_covariances",
+    "noise_integral",
     "rank_tolerance",
     "real_logarithm",
     "register_record",
