@@ -200,6 +200,7 @@ def eidetic_fading_form(
         safer="eidetic='weyr', fading='schur'",
         exact={"A": scipy.linalg.block_diag(A_N, A_F)},
         sizes=(*sizes, *fading_sizes),
+        eidetic=eidetic,
         eidetic_blocks=len(sizes),
         **info,
     )
@@ -339,8 +340,8 @@ def _delay_line(
     positive = values[values > rank_tolerance(whole.shape, values[0])]
     cond = float(positive[0] / positive[-1]) if positive.size else 1.0
     info = {
-        "form": f"{NAME} (delay line)", "cond": cond, "residual": residual,
-        "sizes": (*(width,) * depth, *sizes), "eidetic_blocks": depth,
+        "form": f"{NAME}", "cond": cond, "residual": residual,
+        "sizes": (*(width,) * depth, *sizes), "eidetic": "delay_line", "eidetic_blocks": depth,
     } | info | {"eidetic_order": length}  # fmt: skip
     return sealed(moved, whole, None, info)
 

@@ -186,7 +186,7 @@ def bilinear_minimal_coordinates(model: BilinearSSM, tol: float | None) -> np.nd
 def _reached_directions(model: BilinearSSM, tol: float | None) -> tuple[np.ndarray, float]:
     """Return an orthonormal basis (n, r) of the reachable subspace, and the amplified rounding."""
     generators, letters = np.column_stack([model.B, model.K, model.x0]), letters_of(model)
-    return invariant_hull(generators, letters, generators, letters, tol, 1.0)
+    return invariant_hull(generators, letters, generators, letters, tol, 1.0)[:2]
 
 
 def _observed_directions(
@@ -207,7 +207,7 @@ def invariant_hull(
     matrix_scale: np.ndarray,
     tol: float | None,
     amplified: float,
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, float, np.ndarray]:
     """Return an orthonormal basis of the smallest invariant subspace containing the columns.
 
     A direction with relative singular value s carries the rounding errors before it, enlarged by
@@ -232,32 +232,38 @@ def invariant_hull(
         Orthonormal columns.
     amplified : float
         The factor after these decisions.
+    values : ndarray
+        The relative singular values that were compared, round after round.
     """
     n = generators.shape[0]
     if n == 0:
-        return np.zeros((0, 0)), amplified
+        return np.zeros((0, 0)), amplified, np.zeros(0)
     if tol is None:
         tol = len(matrices) * n * np.finfo(float).eps
     tol = as_real("tol", tol, above=0.0)
     scale = float(np.linalg.norm(generator_scale, 2))
-    basis, amplified = _leading_directions(generators, scale, tol, amplified)
+    basis, amplified, values = _leading_directions(generators, scale, tol, amplified)
+    compared = [values]
     scale = float(np.linalg.norm(matrix_scale, 2, axis=(1, 2)).max())
     new = basis
     while new.shape[1] and basis.shape[1] < n:
         images = np.concatenate(matrices @ new, axis=1)
         for _ in range(2):  # twice is enough for orthogonality to rounding
             images = images - basis @ (basis.conj().T @ images)
-        new, amplified = _leading_directions(images, scale, tol, amplified)
+        new, amplified, values = _leading_directions(images, scale, tol, amplified)
+        compared.append(values)
         basis = np.concatenate([basis, new], axis=1)
-    return basis, amplified
+    return basis, amplified, np.concatenate(compared)
 
 
 def _leading_directions(
     columns: np.ndarray, scale: float, tol: float, amplified: float
-) -> tuple[np.ndarray, float]:
-    """Return the left singular vectors that stand out, and by how much errors are now amplified."""
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Return the left singular vectors that stand out, the factor by which errors are now
+    amplified, and the relative singular values.
+    """
     left, values, _ = np.linalg.svd(columns, full_matrices=False)
     kept = values[values > tol * amplified * scale]
     if kept.size:
         amplified = min(amplified * scale / float(kept[-1]), float(np.finfo(float).eps ** -0.5))
-    return left[:, : kept.size], amplified
+    return left[:, : kept.size], amplified, values / scale if scale > 0 else values
