@@ -18,6 +18,7 @@ the record.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -46,9 +47,11 @@ __all__ = [
 ]
 
 NOISE_FLOOR = 1e-20  # error power over output power below which the errors count as rounding
+INNER_DECREASE = 1e-3  # relative decrease of the squares that asks for new coordinates and weights
 INNER_EVALUATIONS = 8  # evaluations per local coordinates
 TOLERANCE = 1e-6  # part of the weighted error that the free directions may still explain at the end
-STALL = 1e-10  # decrease of the criterion in one outer step that ends the search
+SLACK = 1e-6  # relative, of a stability margin
+STALL = 1e-9  # decrease of the criterion in one outer step that ends the search
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +89,14 @@ class Problem:
     def predictor(self, system: System) -> System:
         """Return the system whose output is fitted."""
         return replace(system, K=np.zeros_like(system.K)) if self.simulate else system
+
+    def least_margin(self) -> float:
+        """Return the least stability margin.
+
+        A predictor forgets its start within the longest run; a simulation may nearly integrate.
+        """
+        longest = max(run.shape[0] for run in self.data.y)
+        return (0.01 if self.simulate else 1.0) / longest
 
     def output_power(self) -> np.ndarray:
         """Return the mean square of each output around its mean, all runs together."""
@@ -346,11 +357,11 @@ def minimize(
     weight = np.diag(power**-0.5)
     same = (np.eye(start.A.shape[0]),) * 2
     first = point = _point(problem, start, same, weight, power)
-    limit = 0.0
-    if problem.predictor(start).margin() <= 0:
+    limit = problem.least_margin()
+    if (margin := problem.predictor(start).margin()) <= limit:
         moved = _stable_side(problem, start, weight)
         if moved is None:
-            limit = problem.predictor(start).margin()
+            limit = margin - SLACK * abs(margin)
         else:
             point = _point(problem, moved, same, weight, power)
     if point is None:
@@ -412,7 +423,7 @@ def _descend(
     def errors(beta: np.ndarray) -> np.ndarray:
         if beta.tobytes() not in last:
             trial, moved = system.with_vector(origin + basis @ beta), None
-            if beta.any() and problem.predictor(trial).margin() <= limit:
+            if beta.any() and problem.predictor(trial).margin() < limit:
                 trial = moved = _stable_side(problem, trial, weight)
             at = None if trial is None else linearize(problem, trial, weight, basis)
             if at is None:
@@ -441,7 +452,7 @@ def _descend(
             np.zeros(d),
             jac=jacobian,
             x_scale=size / np.maximum(sizes, 1e-8 * sizes.max()),
-            ftol=1e-12,
+            ftol=INNER_DECREASE,
             xtol=1e-12,
             gtol=1e-12,
             max_nfev=INNER_EVALUATIONS,
@@ -452,25 +463,27 @@ def _descend(
 
 
 def _stable_side(problem: Problem, system: System, weight: np.ndarray) -> System | None:
-    """Return the stable neighbour of a system, None if held entries or the mathematics forbid it.
+    """Return the stable neighbour of a system, None if held entries or rounding forbid it.
 
-    A predictor is replaced by that of the same process whose A - K C is stable, a simulation by
-    one with the eigenvalues of A moved inside.
+    A predictor is replaced by that of the same process whose A - K C is stable, where there is
+    one; otherwise the eigenvalues of A - K C (of A in a simulation) move to the rim, K kept.
     """
-    if problem.simulate:
-        return None if problem.held.any() else replace(system, A=stabilize(system.A)[0])
-    if not problem.free[system.entries(K=True)].all():
+    least, every = problem.least_margin(), system.entries(A=True, K=not problem.simulate)
+    if not problem.free[every].all():
         return None
-    Re = np.linalg.inv(weight.T @ weight)
-    Q, S = system.K @ Re @ system.K.T, system.K @ Re
-    try:
-        with warnings.catch_warnings():
+    if not problem.simulate:
+        Re = np.linalg.inv(weight.T @ weight)
+        Q, S = system.K @ Re @ system.K.T, system.K @ Re
+        with warnings.catch_warnings(), contextlib.suppress(AccuracyError, np.linalg.LinAlgError):
             warnings.simplefilter("ignore", NumericalWarning)  # the margin is what is asked for
             _, K, _ = solve_filter_riccati(system.A, system.C, Q, Re, S, dt=1.0)
-    except (AccuracyError, np.linalg.LinAlgError):
-        return None
-    moved = replace(system, K=K)
-    return moved if moved.margin() > 0 else None
+            mirrored = replace(system, K=K)
+            if mirrored.margin() >= least:
+                return mirrored
+    correction = problem.predictor(system).K @ system.C
+    F = stabilize(system.A - correction, 1.0 - (1.0 + SLACK) * least)[0]
+    moved = replace(system, A=F + correction)
+    return moved if problem.predictor(moved).margin() >= least else None
 
 
 def _criterion(problem: Problem, moment: np.ndarray, power: np.ndarray) -> float:

@@ -12,13 +12,15 @@ __all__ = ["STABLE_RADIUS", "add_input_delay", "stabilize"]
 STABLE_RADIUS = 0.9995
 
 
-def stabilize(A: np.ndarray) -> tuple[np.ndarray, str]:
-    """Move the eigenvalues outside the disc of radius 0.9995 to its rim, arguments kept.
+def stabilize(A: np.ndarray, radius: float = STABLE_RADIUS) -> tuple[np.ndarray, str]:
+    """Move the eigenvalues outside a disc to its rim, arguments kept.
 
     Parameters
     ----------
     A : (n, n) ndarray
         State matrix.
+    radius : float, default 0.9995
+        Of the disc.
 
     Returns
     -------
@@ -34,15 +36,15 @@ def stabilize(A: np.ndarray) -> tuple[np.ndarray, str]:
     while k < n:
         size = 2 if k + 1 < n and T[k + 1, k] != 0.0 else 1
         block = T[k : k + size, k : k + size]
-        radius = float(np.abs(np.linalg.eigvals(block)).max())
-        if radius > STABLE_RADIUS:
-            T[k : k + size, k : k + size] = block * (STABLE_RADIUS / radius)
-            moved += [radius] * size
+        modulus = float(np.abs(np.linalg.eigvals(block)).max())
+        if modulus > radius:
+            T[k : k + size, k : k + size] = block * (radius / modulus)
+            moved += [modulus] * size
         k += size
     if not moved:
         return A, ""
-    moduli = ", ".join(f"{radius:.5f}" for radius in moved)
-    message = f"eigenvalues of A with moduli {moduli} were moved to {STABLE_RADIUS}"
+    moduli = ", ".join(f"{modulus:.5f}" for modulus in moved)
+    message = f"eigenvalues of A with moduli {moduli} were moved to {radius:g}"
     return Z @ T @ Z.T, message
 
 

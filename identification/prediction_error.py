@@ -46,7 +46,7 @@ def pem(
     fixed: dict[str, Any] | None = None,
     feedthrough: bool | None = None,
     offset: Literal["auto", "estimate", "none"] = "auto",
-    max_iterations: int = 50,
+    max_iterations: int = 100,
     progress: bool = False,
 ) -> IdentificationResult:
     r"""Refine a model by minimising its prediction error or its simulation error.
@@ -80,7 +80,7 @@ def pem(
     offset : str, default "auto"
         "estimate" refines the output offset, "none" keeps it; "auto" does as the result that is
         refined did, and "none" for a plain model.
-    max_iterations : int, default 50
+    max_iterations : int, default 100
         Most outer iterations, each in coordinates of its own.
     progress : bool, default False
         Show a progress bar.
@@ -295,6 +295,8 @@ def _refit_gain(
     """Refit K for one-step prediction with everything else held."""
     system = fit.best.system
     gain = system.entries(K=True)
+    if system.margin() <= 0 and stability_margin(system.A, 1.0) > 0 and free[gain].all():
+        system = replace(system, K=np.zeros_like(system.K))
     prediction = replace(
         problem,
         simulate=False,
