@@ -47,20 +47,23 @@ bench: .venv/test.stamp
 
 setup: .venv/dev.stamp
 
-.venv/core.stamp: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
-		"Python 3.11 or newer is needed, found %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+# Each of these installs what the one before it does, and more.
+.venv/core.stamp: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(INSTALL) -e . statsmodels
 	@touch $@
 
-.venv/test.stamp: .venv/core.stamp
+.venv/test.stamp: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(INSTALL) -e ".[test,torch,video,distributed]"
-	@touch $@
+	@touch .venv/core.stamp $@
 
-.venv/dev.stamp: .venv/test.stamp
+.venv/dev.stamp: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(INSTALL) -e ".[dev]"
-	@touch $@
+	@touch .venv/core.stamp .venv/test.stamp $@
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+		"Python 3.11 or newer is needed, found %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
 
 constraints:
 	rm -rf .venv-constraints
