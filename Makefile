@@ -48,19 +48,19 @@ bench: .venv/test.stamp
 setup: .venv/dev.stamp
 
 # Each of these installs what the one before it does, and more.
-.venv/core.stamp: pyproject.toml constraints.txt | .venv/pyvenv.cfg
+.venv/core.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e . statsmodels
 	@touch $@
 
-.venv/test.stamp: pyproject.toml constraints.txt | .venv/pyvenv.cfg
+.venv/test.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e ".[test,torch,video,distributed]"
 	@touch .venv/core.stamp $@
 
-.venv/dev.stamp: pyproject.toml constraints.txt | .venv/pyvenv.cfg
+.venv/dev.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e ".[dev]"
 	@touch .venv/core.stamp .venv/test.stamp $@
 
-.venv/pyvenv.cfg:
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 		"Python 3.11 or newer is needed, found %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
