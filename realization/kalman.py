@@ -105,6 +105,8 @@ def kalman_filter(
         If the model has no noise (LinearSSM) or complex matrices.
     AccuracyError
         If the covariance of an innovation is singular to rounding.
+    UnstableModelError
+        If the state or its covariance overflows.
 
     Notes
     -----
@@ -173,6 +175,8 @@ def log_likelihood(model: Stochastic, y: ArrayLike, u: ArrayLike | None = None) 
         If the model has no noise (LinearSSM) or complex matrices.
     AccuracyError
         If the covariance of an innovation is singular to rounding.
+    UnstableModelError
+        If the state or its covariance overflows.
 
     Notes
     -----

@@ -177,8 +177,8 @@ def simulate(
         white = generator.standard_normal((*batch, u.shape[-2], Fw.shape[1]))
         u = _join(u, white)
         B, D = np.hstack([B, Fw]), np.hstack([D, Fv])
-    y = _response(model, model.A, B, model.C, D, u, x0)
-    return Simulation(y, partial(_finite_states, model, B, u, x0))
+    y = _response(model.A, B, model.C, D, u, x0)
+    return Simulation(y, partial(_finite_states, model.A, B, u, x0))
 
 
 def predict(
@@ -251,17 +251,17 @@ def predict(
     if isinstance(model, LinearSSM) or horizon > T:
         batch = np.broadcast_shapes(y.shape[:-2], u.shape[:-2], start.shape[:-1])
         start = np.broadcast_to(start, (*batch, model.n_states))
-        return _response(model, model.A, model.B, model.C, model.D, u, start)
+        return _response(model.A, model.B, model.C, model.D, u, start)
     if isinstance(model, InnovationSSM) and not np.isnan(y).any():
         A, B = model.A - model.K @ model.C, np.hstack([model.B - model.K @ model.D, model.K])
         if horizon == 1:
             D = np.hstack([model.D, np.zeros((model.n_outputs, model.n_outputs))])
-            return _response(model, A, B, model.C, D, _join(u, y), start)
+            return _response(A, B, model.C, D, _join(u, y), start)
         x = _states(A, B, _join(u, y), start)[..., :-1, :]
     else:
         x = filter_records(model, y, u, start, keep_covariances=False)[0][..., :-1, :]
     x = _advance(model, x, u, start, int(horizon) - 1)
-    return _require_finite(model, x @ model.C.T + u @ model.D.T)
+    return _require_finite(model.A, x @ model.C.T + u @ model.D.T)
 
 
 def forecast(
@@ -336,10 +336,10 @@ def forecast(
     start = initial_state(model, None)
     if isinstance(model, LinearSSM):
         x = _states(model.A, model.B, u, start)[..., -1, :]
-        mean = _response(model, model.A, model.B, model.C, model.D, u_future, x)
+        mean = _response(model.A, model.B, model.C, model.D, u_future, x)
         return Forecast(mean, np.zeros((*mean.shape, model.n_outputs)))
     x, P, _, _ = filter_records(model, y, u, start, keep_states=False, keep_covariances=False)
-    mean = _response(model, model.A, model.B, model.C, model.D, u_future, x[..., -1, :])
+    mean = _response(model.A, model.B, model.C, model.D, u_future, x[..., -1, :])
     Q, R, _ = noise_covariances(model)
     P = np.broadcast_to(P[..., -1, :, :], (*mean.shape[:-2], *P.shape[-2:]))
     covariance = np.empty((*mean.shape, model.n_outputs))
@@ -347,7 +347,7 @@ def forecast(
         for k in range(steps):
             covariance[..., k, :, :] = symmetrize(model.C @ P @ model.C.T + R)
             P = symmetrize(model.A @ P @ model.A.T + Q)
-    _require_finite(model, covariance.sum(axis=-1), "covariance")
+    _require_finite(model.A, covariance.sum(axis=-1), "covariance")
     return Forecast(mean, covariance)
 
 
@@ -359,7 +359,6 @@ def _join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _response(
-    model: AnyLinear,
     A: np.ndarray,
     B: np.ndarray,
     C: np.ndarray,
@@ -370,7 +369,7 @@ def _response(
     """Return the finite outputs of a linear system."""
     from .scan.linear import linear_response
 
-    return _require_finite(model, linear_response(A, B, C, D, u, x0)[0])
+    return _require_finite(A, linear_response(A, B, C, D, u, x0)[0])
 
 
 def _states(A: np.ndarray, B: np.ndarray, u: np.ndarray, x0: np.ndarray) -> np.ndarray:
@@ -380,9 +379,9 @@ def _states(A: np.ndarray, B: np.ndarray, u: np.ndarray, x0: np.ndarray) -> np.n
     return linear_states(A, u @ B.T, x0)
 
 
-def _finite_states(model: AnyLinear, B: np.ndarray, u: np.ndarray, x0: np.ndarray) -> np.ndarray:
+def _finite_states(A: np.ndarray, B: np.ndarray, u: np.ndarray, x0: np.ndarray) -> np.ndarray:
     """Return the states of a simulation, or say where they overflow."""
-    return _require_finite(model, _states(model.A, B, u, x0), "state")
+    return _require_finite(A, _states(A, B, u, x0), "state")
 
 
 def _advance(
@@ -410,15 +409,15 @@ def _advance(
     return x
 
 
-def _require_finite(model: AnyLinear, values: np.ndarray, what: str = "output") -> np.ndarray:
-    """Return `values` (..., T, p) if they are finite, else say where the model overflowed."""
+def _require_finite(A: np.ndarray, values: np.ndarray, what: str = "output") -> np.ndarray:
+    """Return `values` (..., T, p) if they are finite, else say where the recursion overflowed."""
     if np.isfinite(np.vdot(values, values)) or np.isfinite(values).all():
         return values
     axes = tuple(i for i in range(values.ndim) if i != values.ndim - 2)
     first = int(np.argmin(np.isfinite(values).all(axis=axes)))
-    margin = stability_margin(model.A, model.dt)
+    margin = stability_margin(A, 1.0)
     raise UnstableModelError(
-        f"The {what} overflows at sample {first}: the model's stability margin is {margin:.3g} "
-        "(1 - max |pole|). Simulate fewer samples, or stabilise the model.",
+        f"The {what} overflows at sample {first}: the recursion's stability margin is "
+        f"{margin:.3g} (1 - max |eigenvalue|). Use fewer samples, or a stable model or predictor.",
         stability_margin=margin,
     )

@@ -19,10 +19,10 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from ._linalg import symmetrize
+from ._linalg import stability_margin, symmetrize
 from ._noise import noise_covariances
 from ._validation import as_choice
-from .exceptions import AccuracyError
+from .exceptions import AccuracyError, UnstableModelError
 from .kalman import Stochastic, checked_record, filter_gain, filter_records
 
 __all__ = ["SmootherResult", "smooth"]
@@ -83,6 +83,8 @@ def smooth(
     AccuracyError
         If the covariance of an innovation is singular to rounding; with ``method="rts"`` also if
         a predicted covariance is, or if `S` is not zero and `R` is singular.
+    UnstableModelError
+        If the state or its covariance overflows.
 
     Notes
     -----
@@ -158,6 +160,14 @@ def smoothed_moments(
     for i in np.ndindex(P.shape[:-3]):
         filtered = (x[i], P[i], K[i], innovations[i], seen[i])
         step(model, filtered, (smooth_x[i], smooth_P[i], smooth_cross[i]))
+    if not (np.isfinite(smooth_x).all() and np.isfinite(smooth_P).all()):
+        margin = stability_margin(model.A - K.reshape(-1, *model.C.T.shape)[-1] @ model.C, 1.0)
+        raise UnstableModelError(
+            f"The smoother overflows: the stability margin of its predictor A - K C is {margin:.3g}"
+            " (1 - max |eigenvalue|). Smooth shorter records, or find the innovations model of the "
+            "same process.",
+            stability_margin=margin,
+        )
     return smooth_x, smooth_P, smooth_cross, log_likelihood
 
 

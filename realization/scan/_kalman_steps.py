@@ -19,7 +19,7 @@ def filter_steps(At, Bt, C, D, Q, R, St, y, u, hold, until_held, x, P, Kt, L):
     Shapes as in `kalman_scan`; `Kt` (., p, n) and `L` (p, p) receive the gain and the Cholesky
     factor. With `until_held` the recursion stops after the step that ends with a held covariance.
     Returns the number of steps taken, the log-likelihood so far, and the pivot of a singular
-    innovation covariance relative to its scale (-1 if there was none).
+    innovation covariance relative to its scale (-1 if there was none, inf after an overflow).
     """
     T, p = y.shape
     n = At.shape[0]
@@ -139,7 +139,10 @@ def transposed_product(X, Y, Z):
 
 @njit(cache=True, nogil=True)
 def factor_innovation(CP, Co, Cot, Ro, scale, Re, L, count):
-    """Factor ``CP @ Co.T + Ro = L @ L.T`` (lower); return a singular pivot's ratio, else -1."""
+    """Factor ``CP @ Co.T + Ro = L @ L.T`` (lower); return a singular pivot's ratio, else -1.
+
+    A pivot that is not finite returns inf.
+    """
     n = Co.shape[1]
     product(CP, Cot, Re, count)
     for a in range(count):
@@ -153,6 +156,8 @@ def factor_innovation(CP, Co, Cot, Ro, scale, Re, L, count):
                 total -= L[a, k] * L[b, k]
             if b < a:
                 L[a, b] = total / L[b, b]
+            elif not total < np.inf:
+                return np.inf
             elif total <= 16.0 * 2.220446049250313e-16 * size:
                 return max(total, 0.0) / max(size, 1e-300)
             else:

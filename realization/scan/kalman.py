@@ -27,9 +27,10 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
+from .._linalg import stability_margin
 from .._signals import matching_input, require_real
 from .._validation import as_signal
-from ..exceptions import AccuracyError
+from ..exceptions import AccuracyError, UnstableModelError
 from ..models import GaussianSSM
 from ._kalman_steps import factor_innovation, filter_steps
 from .linear import linear_response, linear_states
@@ -119,6 +120,8 @@ def kalman_scan(
         If shapes disagree, an entry is not finite, or a covariance is not positive semidefinite.
     AccuracyError
         If the covariance of an innovation is singular to rounding.
+    UnstableModelError
+        If the state or its covariance overflows.
 
     Notes
     -----
@@ -175,21 +178,19 @@ def kalman_path(
     P = np.empty((T + 1 if keep_covariances else 2, n, n))
     Kt = np.zeros((T if keep_covariances else min(T, 1), p, n))
     x[0], P[0] = x0, P0
-    L = np.zeros((p, p))
-    complete = not np.isnan(y).any()
+    L, complete = np.zeros((p, p)), not np.isnan(y).any()
+    At, Bt, C, D, Q, R, St, y, u = (  # one type, so that the kernels are compiled once
+        np.require(M, float, ["C", "W"]) for M in (A.T, B.T, C, D, Q, R, S.T, y, u)
+    )
     if complete and gain is not None:
         Kt[:], last, log_likelihood = gain.T, 0, 0.0
-        pivot = factor_innovation(
-            np.zeros((p, n)), C, C.T.copy(), R, np.zeros(n), np.zeros((p, p)), L, p
-        )
+        work = np.zeros((p, n)), C, C.T.copy(), R, np.zeros(n), np.zeros((p, p))
+        pivot = factor_innovation(*work, L, p)
     else:
-        At, Bt, C, D, Q, R, St, y, u = (  # one type, so that the kernel is compiled once
-            np.require(M, float, ["C", "W"]) for M in (A.T, B.T, C, D, Q, R, S.T, y, u)
-        )
         last, log_likelihood, pivot = filter_steps(
             At, Bt, C, D, Q, R, St, y, u, hold, hold and complete, x, P, Kt, L
         )
-    if pivot >= 0.0:
+    if 0.0 <= pivot < np.inf:
         raise AccuracyError(
             f"The covariance of the innovation at step {last} is singular: a pivot is {pivot:.1e} "
             "of its scale. Likely causes: (a) an output, or a combination of outputs, without "
@@ -198,7 +199,7 @@ def kalman_path(
             residual=pivot,
         )
     x_last, P_last = x[last % len(x)].copy(), P[last % len(P)].copy()
-    if last < T:
+    if last < T and pivot < 0.0:
         K = Kt[(last - 1) % len(Kt)].T
         states, rest = steady_scan(
             A, B, C, D, K, L, y[last:], u[last:], x_last, keep_states=keep_states
@@ -207,6 +208,18 @@ def kalman_path(
         if keep_states:
             x[last:] = states
         Kt[last:], P[last + 1 :] = K.T, P_last
+    if not all(np.isfinite(value).all() for value in (pivot, log_likelihood, x_last, P_last)):
+        model, predictor = (
+            stability_margin(M, 1.0) if np.isfinite(M).all() else -np.inf
+            for M in (A, A - Kt[-1].T @ C)
+        )
+        raise UnstableModelError(
+            f"The Kalman filter overflows: the stability margin of the model is {model:.3g}, that "
+            f"of the predictor A - K C {predictor:.3g} (1 - max |eigenvalue|). Likely causes: (a) "
+            "an unstable mode that the observed entries do not show, (b) an innovations model "
+            "whose predictor is unstable.",
+            stability_margin=min(model, predictor),
+        )
     if not keep_states:
         x = x_last[np.newaxis]
     if not keep_covariances:
@@ -236,11 +249,12 @@ def steady_scan(
     v = np.hstack([y, u]) if u.shape[1] else y
     F, G = A - K @ C, np.hstack([K, B - K @ D])
     white = scipy.linalg.solve_triangular(L, np.hstack([-C, np.eye(p), -D]), lower=True)
-    if keep_states:
-        x = linear_states(F, v @ G.T, x0)
-        e = x[:-1] @ white[:, :n].T + v @ white[:, n:].T
-    else:
-        e, end = linear_response(F, G, white[:, :n], white[:, n:], v, x0)
-        x = end[np.newaxis]
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the result
+        if keep_states:
+            x = linear_states(F, v @ G.T, x0)
+            e = x[:-1] @ white[:, :n].T + v @ white[:, n:].T
+        else:
+            e, end = linear_response(F, G, white[:, :n], white[:, n:], v, x0)
+            x = end[np.newaxis]
     log_constant = np.log(np.diag(L)).sum() + 0.5 * p * np.log(2 * np.pi)
     return x, float(-T * log_constant - 0.5 * np.vdot(e, e))

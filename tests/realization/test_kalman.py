@@ -13,6 +13,7 @@ from realization import (
     GaussianSSM,
     InnovationSSM,
     LinearSSM,
+    UnstableModelError,
     innovation_form,
     kalman_filter,
     log_likelihood,
@@ -315,6 +316,25 @@ def test_singular_innovation_covariances_are_named():
     with pytest.raises(AccuracyError, match="innovation at step 0 is singular"):
         log_likelihood(degenerate, np.zeros((3, 2)))
     assert predict(degenerate, np.ones((3, 2))).shape == (3, 2)
+
+
+def test_overflow_is_an_error():
+    blind = GaussianSSM(np.diag([0.5, 10.0]), [[1.0, 0.0]], np.eye(2), [[1.0]], P0=np.eye(2))
+    gaps, y = np.full((200, 1), np.nan), np.zeros((800, 1))
+    unstable = InnovationSSM([[0.5]], [[1.0]], [[20.0]], [[1.0]])
+    y[0] = 1.0
+    for function in (kalman_filter, log_likelihood, smooth):
+        with pytest.raises(UnstableModelError, match=r"filter overflows: .* model is -9") as raised:
+            function(blind, np.zeros((400, 1)))
+        assert raised.value.stability_margin == pytest.approx(-9.0)
+        with pytest.raises(UnstableModelError, match="filter overflows"):
+            function(blind, gaps)
+        with pytest.raises(UnstableModelError, match=r"predictor A - K C -18\.5"):
+            function(unstable, y)
+    with pytest.raises(UnstableModelError, match=r"output overflows at sample 239: .* -18\.5"):
+        predict(unstable, y)
+    with pytest.raises(UnstableModelError, match=r"smoother overflows: .* -18\.5"):
+        smooth(unstable, np.zeros((800, 1)))
 
 
 def test_rts_names_what_it_cannot_invert():
