@@ -157,9 +157,10 @@ def smoothed_moments(
     seen = np.broadcast_to(~np.isnan(y), (*P.shape[:-3], *y.shape[-2:]))
     innovations = np.where(seen, y - x[..., :-1, :] @ model.C.T - u @ model.D.T, 0.0)
     step = _bryson_frazier if method == "bryson_frazier" else _rauch_tung_striebel
-    for i in np.ndindex(P.shape[:-3]):
-        filtered = (x[i], P[i], K[i], innovations[i], seen[i])
-        step(model, filtered, (smooth_x[i], smooth_P[i], smooth_cross[i]))
+    with np.errstate(over="ignore", invalid="ignore"):  # checked below
+        for i in np.ndindex(P.shape[:-3]):
+            filtered = (x[i], P[i], K[i], innovations[i], seen[i])
+            step(model, filtered, (smooth_x[i], smooth_P[i], smooth_cross[i]))
     if not (np.isfinite(smooth_x).all() and np.isfinite(smooth_P).all()):
         margin = stability_margin(model.A - K.reshape(-1, *model.C.T.shape)[-1] @ model.C, 1.0)
         raise UnstableModelError(

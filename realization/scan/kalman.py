@@ -187,9 +187,10 @@ def kalman_path(
         work = np.zeros((p, n)), C, C.T.copy(), R, np.zeros(n), np.zeros((p, p))
         pivot = factor_innovation(*work, L, p)
     else:
-        last, log_likelihood, pivot = filter_steps(
-            At, Bt, C, D, Q, R, St, y, u, hold, hold and complete, x, P, Kt, L
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # for the kernel's Python twin
+            last, log_likelihood, pivot = filter_steps(
+                At, Bt, C, D, Q, R, St, y, u, hold, hold and complete, x, P, Kt, L
+            )
     if 0.0 <= pivot < np.inf:
         raise AccuracyError(
             f"The covariance of the innovation at step {last} is singular: a pivot is {pivot:.1e} "
