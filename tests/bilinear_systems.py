@@ -6,11 +6,14 @@ from realization import BilinearSSM
 
 
 def random_bilinear(rng, n, m, p, *, radius=0.8, gate=0.2, dt=1.0, noise=False):
-    """Return a model with rho(A) = radius and |N_i| = gate (continuous time: A shifted by -1)."""
+    """Return a model with |A| = radius and |N_i| = gate (continuous time: A shifted by -1).
+
+    Its Gramians exist when radius^2 + m gate^2 < 1.
+    """
     A = rng.standard_normal((n, n))
     N = rng.standard_normal((m, n, n))
     if n:
-        A *= radius / max(np.abs(np.linalg.eigvals(A)).max(), 0.1)
+        A *= radius / np.linalg.norm(A, 2)
         N *= gate / np.linalg.norm(N, 2, axis=(1, 2))[:, np.newaxis, np.newaxis]
     if dt == 0.0:
         A = A - np.eye(n)

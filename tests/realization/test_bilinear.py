@@ -156,7 +156,7 @@ def test_minimal_model_keeps_all_words_and_outputs(seed, n, m, p, noise):
     small = minimal_bilinear(big)
     reachable = n if m or noise else 0
     assert small.n_states == reachable
-    assert_same_words(big, small, 3, 1e-12)
+    assert_same_words(big, small, 3, 2e-13)
     u, e = rng.standard_normal((12, m)), rng.standard_normal((12, p))
     expected, _ = loop(big, u, e=e)
     np.testing.assert_allclose(loop(small, u, e=e)[0], expected, atol=1e-11 * abs(expected).max())
@@ -231,7 +231,7 @@ def test_gramians_solve_their_equations(seed, n, m, p, dt):
     for system, gramian in ((model, P), (dual, Q)):
         residual = gramian_residual(system, gramian)
         scale = max(np.abs(gramian).max(initial=0.0), 1e-300)
-        np.testing.assert_allclose(residual / scale, 0, atol=1e-13)
+        np.testing.assert_allclose(residual / scale, 0, atol=5e-14)
         assert np.array_equal(gramian, gramian.T)
         assert np.linalg.eigvalsh(gramian).min(initial=0.0) >= -1e-13 * scale
 
@@ -352,17 +352,17 @@ def test_h2_norm_refuses():
 @some
 @given(seeds, st.integers(1, 5), st.integers(1, 2), st.integers(1, 2), st.sampled_from([0.0, 1.0]))
 def test_balanced_coordinates(seed, n, m, p, dt):
-    model = random_bilinear(np.random.default_rng(seed), n, m, p, dt=dt, noise=True)
+    rng = np.random.default_rng(seed)
+    model = random_bilinear(rng, n, m, p, radius=0.6, dt=dt, noise=True)
     T, Tinv, sigma = bilinear_balancing(model)
-    P, Q = bilinear_gramians(model)
-    np.testing.assert_allclose(Tinv @ T, np.eye(len(sigma)), atol=1e-7)
-    scale = sigma[0] ** 2 / sigma[-1] * 1e-13 * np.linalg.cond(P) ** 0.5 if len(sigma) == n else 1.0
-    np.testing.assert_allclose(Tinv @ P @ Tinv.T, np.diag(sigma), atol=max(scale, 1e-12))
-    full = bilinear_truncate(model, len(sigma))
-    if len(sigma) == n:
-        assert_same_words(model, full, 3, 1e-7)
     assert np.all(np.diff(sigma) <= 0)
-    assert sigma.size <= Q.shape[0]
+    if len(sigma) < n or sigma[-1] < 1e-4 * sigma[0]:
+        return
+    P, Q = bilinear_gramians(model)
+    np.testing.assert_allclose(Tinv @ T, np.eye(n), atol=1e-10)
+    np.testing.assert_allclose(Tinv @ P @ Tinv.T, np.diag(sigma), atol=2e-12 * sigma[0])
+    np.testing.assert_allclose(T.T @ Q @ T, np.diag(sigma), atol=2e-12 * sigma[0])
+    assert_same_words(model, bilinear_truncate(model, n), 3, 1e-10)
 
 
 def test_truncation_drops_what_matters_least():
