@@ -99,6 +99,12 @@ def similarity(a: Model, b: Model) -> tuple[np.ndarray, float]:
     if n == 0:
         return np.zeros((0, 0)), _residual(a, b, np.zeros((0, 0)))
     G_a, G_b = _entering(a), _entering(b)
+    if _has_isolated_states(a, G_a):
+        raise NotMinimalError(
+            "`a` has states that are neither reachable nor observable: T is not unique. Call "
+            "minimal_form on both models first.",
+            singular_value=0.0,
+        )
     scales = [_norm(G) or 1.0 for G in (G_a, a.C)]
     rng = np.random.default_rng(0)
     best, residual = np.eye(n), np.inf
@@ -108,12 +114,6 @@ def similarity(a: Model, b: Model) -> tuple[np.ndarray, float]:
         T = scipy.linalg.solve_sylvester(a.A + L @ a.C, G_b @ F - b.A, G_a @ F + L @ b.C)
         if np.isfinite(T).all() and (error := _residual(a, b, T)) < residual:
             best, residual = T, error
-    if residual > 1e-6 and _has_isolated_states(a, G_a):
-        raise NotMinimalError(
-            "`a` has states that are neither reachable nor observable: T is not unique. Call "
-            "minimal_form on both models first.",
-            singular_value=0.0,
-        )
     return best, residual
 
 

@@ -12,11 +12,12 @@ from realization import BilinearSSM
 from realization.internal import as_instance, as_real
 
 from .modal import block_diagonal
-from .result import CanonicalForm, change_coordinates, checked_model, finish
+from .result import CanonicalForm, change_coordinates, checked_model, condition, finish
 
 __all__ = ["simultaneous_form"]
 
 LARGEST = 40  # the commutant is the null space of a matrix with n^2 columns
+DRAWS = 8  # random elements tried: equal blocks split only where an element has real eigenvalues
 CLUSTER = 1e-5  # eigenvalues of a random element of the commutant this close are one
 
 
@@ -63,8 +64,8 @@ def simultaneous_form(
 
     Notes
     -----
-    A random element of the commutant is split by its eigenvalues; its invariant subspaces are
-    those of all matrices. Costs a singular value decomposition with n^2 columns, O(m n^6).
+    Random elements of the commutant (of fixed seed) are split by their eigenvalues: their invariant
+    subspaces are those of all matrices, and the finest split is taken. Costs a singular value decomposition with n^2 columns, O(m n^6).
     Commuting matrices make a solvable Lie algebra: a model that becomes diagonal is a selective
     state-space model and cannot track general state changes.
 
@@ -100,9 +101,10 @@ def simultaneous_form(
             f"columns; got {n}. Reduce it with bilinear_truncate first."
         )
     commutant, values = _commutant([model.A, *model.N], tol)
-    weights = np.random.default_rng(0).standard_normal(len(commutant))
-    element = np.tensordot(weights, commutant, axes=1) if n else np.zeros((0, 0))
-    _, T, Tinv, sizes = block_diagonal(element, condmax, cluster=CLUSTER)
+    rng = np.random.default_rng(0)
+    elements = np.einsum("kd,dij->kij", rng.standard_normal((DRAWS, len(commutant))), commutant)
+    splits = [block_diagonal(element, condmax, cluster=CLUSTER) for element in elements]
+    _, T, Tinv, sizes = max(splits, key=lambda split: (len(split[3]), -condition(split[1])))
     moved = change_coordinates(model, T, Tinv)
     part = np.repeat(np.arange(len(sizes)), sizes)
     mask = part[:, np.newaxis] == part
@@ -111,7 +113,7 @@ def simultaneous_form(
     return finish(
         model, T, Tinv, form=name, safer="schur_form", exact={"A": A, "N": N},
         limit=min(1e-6, 100 * tol), sizes=tuple(sizes), tol=tol, singular_values=values,
-        commutant=len(commutant), diagonal=max(off) == 0.0, condmax=condmax,
+        commutant=len(commutant), diagonal=bool(max(off) == 0.0), condmax=condmax,
     )  # fmt: skip
 
 

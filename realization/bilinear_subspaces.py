@@ -252,6 +252,8 @@ def invariant_hull(
             images = images - basis @ (basis.conj().T @ images)
         new, amplified, values = _leading_directions(images, scale, tol, amplified)
         compared.append(values)
+        # directions that stood out by little have kept some of the basis: once more
+        new = np.linalg.qr(new - basis @ (basis.conj().T @ new))[0]
         basis = np.concatenate([basis, new], axis=1)
     return basis, amplified, np.concatenate(compared)
 
