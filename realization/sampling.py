@@ -31,7 +31,7 @@ from .exceptions import AccuracyError, NotEmbeddable
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 from .riccati import solve_filter_riccati
 
-__all__ = ["continuize", "discretize", "real_logarithm"]
+__all__ = ["continuize", "discretize", "noise_integral", "real_logarithm"]
 
 Record = TypeVar("Record", LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
 _RECORDS = (LinearSSM, GaussianSSM, InnovationSSM, CovarianceModel)
@@ -306,14 +306,18 @@ def real_logarithm(A: np.ndarray) -> np.ndarray:
     return Z * scale[:, np.newaxis] / scale
 
 
-def _augmented(Z: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return F = [[Z, 0], [C/c, 0]], the units (1, c) of its states, and k with |F| <= 2^k."""
+def _augmented(Z: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return F = [[Z, 0], [C/c, 0]] and the units (1, c) of its states."""
     n, p = Z.shape[0], C.shape[0]
     c = float(np.linalg.norm(C, 2)) if n and C.any() else 1.0
     F = np.zeros((n + p, n + p), dtype=np.result_type(Z, C))
     F[:n, :n], F[n:, :n] = Z, C / c
-    units = np.concatenate([np.ones(n), np.full(p, c)])
-    return F, units, max(0, int(np.ceil(np.log2(max(np.linalg.norm(F, 2), 1.0)))))
+    return F, np.concatenate([np.ones(n), np.full(p, c)])
+
+
+def _halvings(F: np.ndarray) -> int:
+    """Return the least k with |F| <= 2^k."""
+    return max(0, int(np.ceil(np.log2(max(np.linalg.norm(F, 2), 1.0))))) if F.size else 0
 
 
 def _sampled_noise(
@@ -321,20 +325,27 @@ def _sampled_noise(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the blocks of L(W): the covariance Q, R, S of one interval from its intensity."""
     n = Z.shape[0]
-    F, units, doublings = _augmented(Z, C)
+    F, units = _augmented(Z, C)
     W = np.block([[Q, S], [S.conj().T, R]]) / np.outer(units, units)
-    X = _accumulate(F, W, doublings) * np.outer(units, units)
+    X = noise_integral(F, W) * np.outer(units, units)
     return X[:n, :n], X[n:, n:], X[:n, n:]
 
 
-def _accumulate(F: np.ndarray, W: np.ndarray, doublings: int) -> np.ndarray:
-    """Return the integral over [0, 1] of exp(Fs) W exp(F's), F' the conjugate transpose."""
+def noise_integral(F: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Return the integral over [0, 1] of exp(Fs) W exp(F's), F' the conjugate transpose.
+
+    A series over a step with |F| / 2^k <= 1, ended when no entry changes any more (so entries that
+    appear late, as in a chain of integrators, are exact too), and k doublings.
+    """
+    doublings = _halvings(F)
     F = F / 2**doublings
     total = term = W / 2**doublings
     for k in range(2, 40):
         step = F @ term
         term = (step + step.conj().T) / k
         total = total + term
+        if (np.abs(term) <= 1e-17 * np.abs(total)).all():
+            break
     E = scipy.linalg.expm(F)
     for _ in range(doublings):
         total = total + E @ total @ E.conj().T
@@ -346,8 +357,8 @@ def _intensity(Z: np.ndarray, C: np.ndarray, sampled: np.ndarray) -> np.ndarray:
     """Return W with L(W) = sampled: the intensity over one interval, real matrices."""
     import slycot
 
-    F, units, halvings = _augmented(Z, C)
-    size = F.shape[0]
+    F, units = _augmented(Z, C)
+    size, halvings = F.shape[0], _halvings(F)
     target = sampled / np.outer(units, units)
     roots = [scipy.linalg.expm(F / 2**halvings)]
     for _ in range(halvings - 1):
@@ -362,7 +373,7 @@ def _intensity(Z: np.ndarray, C: np.ndarray, sampled: np.ndarray) -> np.ndarray:
         term = _kronecker_sum(F_small, _kronecker_sum(F_small, term)) / -((2 * np.pi) ** 2)
         W = W - 2 * scipy.special.zeta(2 * j) * term
     W = W * 2**halvings
-    error = np.linalg.norm(_accumulate(F, W, halvings) - target)
+    error = np.linalg.norm(noise_integral(F, W) - target)
     _require_accuracy("The noise", float(error / max(np.linalg.norm(target), 1e-300)))
     return symmetrize(W) * np.outer(units, units)
 
