@@ -105,7 +105,8 @@ class System:
             np.zeros((n * n, *self.D.shape)),
             -X @ self.K,
         ]
-        return np.concatenate([move.reshape(n * n, -1) for move in moves], axis=1).T
+        flat = [move.reshape(n * n, int(np.prod(move.shape[1:]))) for move in moves]
+        return np.concatenate(flat, axis=1).T
 
 
 def local_basis(system: System, free: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -127,7 +128,7 @@ def local_basis(system: System, free: np.ndarray, held: np.ndarray) -> np.ndarra
         Zero in the rows that are not free.
     """
     tangent = system.orbit_tangent()
-    if held.any():
+    if held.any() and tangent.size:
         tangent = tangent @ scipy.linalg.null_space(tangent[held])
     redundant = tangent[free]
     basis = np.zeros((free.size, int(free.sum())))
@@ -158,7 +159,7 @@ def balancing_transform(reach: np.ndarray, observe: np.ndarray) -> tuple[np.ndar
     scale = np.sqrt(np.where(np.diag(reach) > 0, np.diag(reach), 1.0))
     P = reach / np.outer(scale, scale) + FLOOR * np.eye(n)
     Q = observe * np.outer(scale, scale)
-    Q = Q + FLOOR * max(float(np.trace(Q)), np.finfo(float).tiny) * np.eye(n)
+    Q = Q + FLOOR * (float(np.trace(Q)) or 1.0) * np.eye(n)
     left = scipy.linalg.cholesky(P, lower=True)
     sizes, vectors = scipy.linalg.eigh(left.T @ Q @ left)
     sizes = np.maximum(sizes, FLOOR**2 * sizes[-1]) ** 0.25

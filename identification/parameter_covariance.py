@@ -19,7 +19,8 @@ import scipy
 
 from realization.internal import triangular_factor
 
-from .gauss_newton import Problem, Solution, linearize, run_chunks, whitener
+from .gauss_newton import Solution
+from .linearization import Problem, linearize, run_chunks, whitener
 from .local_coordinates import System, local_basis
 
 __all__ = ["entries_in_coordinates", "parameter_factor"]

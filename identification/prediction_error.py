@@ -25,7 +25,8 @@ from realization.internal import (
 )
 
 from .data import Experiments
-from .gauss_newton import Problem, Search, Solution, linearize, minimize
+from .gauss_newton import Search, Solution, minimize
+from .linearization import Problem, linearize
 from .local_coordinates import NAMES, System, local_basis
 from .parameter_covariance import entries_in_coordinates, parameter_factor
 from .result import IdentificationResult
@@ -247,7 +248,9 @@ def _delay_line(result: IdentificationResult, system: System) -> np.ndarray:
     m, n = system.B.shape[1], system.A.shape[0] - size
     A, C = np.ones(system.A.shape, bool), np.ones(system.C.shape, bool)
     A[:n, :n] = A[:n, -m:] = False
-    C[:, :n] = C[:, -m:] = False
+    C[:, :n] = False
+    if system.C[:, -m:].any():  # the feedthrough of the model without delay
+        C[:, -m:] = False
     K = np.zeros(system.K.shape, bool)
     K[n:] = True
     return system.entries(A=A, B=True, C=C, D=True, K=K)

@@ -73,18 +73,18 @@ def derivative_chunks(
     n, p, T = system.A.shape[0], system.C.shape[0], y.shape[0]
     q = n + p + (system.vector().size if entries else 0)
     length = int(max(CHUNK_BYTES // (8 * p * max(q, 1)), 64))
-    matrices = [np.ascontiguousarray(part) for part in system.parts()]
-    signals = np.ascontiguousarray(y - offset), np.ascontiguousarray(u)
+    A, N, B, C, D, K = (np.ascontiguousarray(part) for part in system.parts())
+    y, u = np.ascontiguousarray(y - offset), np.ascontiguousarray(u)
     x, X = x0.astype(float), np.zeros((n, q))
     X[:, :n] = np.eye(n)
-    ahead = (x, X) if horizon == 1 else (x.copy(), X.copy())
+    z, Z = (x, X) if horizon == 1 else (x.copy(), X.copy())
     for start in range(0, T, length):
         stop = min(start + length, T)
         errors = np.empty((stop - start, p))
         derivatives = np.empty((stop - start, p, q))
         states = np.empty((stop - start, n))
         scan_derivatives(
-            *matrices, *signals, start, horizon, x, X, *ahead, errors, derivatives, states
+            A, N, B, C, D, K, y, u, start, horizon, x, X, z, Z, errors, derivatives, states
         )
         yield errors, derivatives, states
 

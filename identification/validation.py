@@ -24,8 +24,8 @@ from realization import (
 from realization.internal import as_instance, as_integer, as_signal, stability_margin
 
 from .data import Experiments
-from .gauss_newton import fitted_state
 from .input_matrices import initial_state
+from .linearization import fitted_state
 from .local_coordinates import System
 from .result import IdentificationResult
 
