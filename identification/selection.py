@@ -32,7 +32,10 @@ ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20)
 COARSE_ORDERS = (0, 1, 2, 3, 4, 6, 8, 12)
 COARSE_HORIZONS = (10, 20)
 FINALISTS = 3  # pairs of method and horizon searched finely
-INDIFFERENCE = 0.005  # of the error: smaller gains do not buy a larger order
+PARTS = 4  # of each held-out block, whose errors tell a gain from chance
+# gains below so many standard errors do not buy a larger order; simulation errors of neighbouring
+# parts go together, so that fewer of them already mean something
+STANDARD_ERRORS = {"prediction": 2.0, "simulation": 1.0}
 
 Estimate = Callable[
     [Any, FactorBlocks, Experiments, Sequence[int]],
@@ -45,6 +48,7 @@ class _Folds:
 
     def __init__(self, data: Experiments, estimate: Estimate, focus: str, remove_means: bool):
         self.estimate, self.remove_means = estimate, remove_means
+        self.standard_errors = STANDARD_ERRORS[focus]
         self.horizon_scored = np.inf if focus == "simulation" else 1
         self.blocks = [_block(data, k) for k in range(FOLDS)]
         self.spread = sum(np.sum((y - y.mean(0)) ** 2, axis=0) for b in self.blocks for y in b.y)
@@ -83,7 +87,8 @@ class _Folds:
         for order, model, offset in self.estimate(method, blocks, training, new):
             error = _squared_errors(model, self.blocks[fold], offset, self.horizon_scored)
             known = self.errors.setdefault((method, horizon, order), {})
-            known[fold] = np.minimum(known.get(fold, np.inf), error)
+            if fold not in known or error.sum() < known[fold].sum():
+                known[fold] = error
 
     def trials(self, folds: Sequence[int]) -> list[Trial]:
         """Return the configurations scored on all of these folds, best first."""
@@ -92,9 +97,26 @@ class _Folds:
         found = []
         for (method, horizon, order), errors in self.errors.items():
             if all(k in errors for k in folds):
-                ratio = np.sqrt(np.add.reduce([errors[k] for k in folds]) / spread)
+                ratio = np.sqrt(np.add.reduce([errors[k].sum(axis=0) for k in folds]) / spread)
                 found.append(Trial(method, horizon, order, float(100 * (1 - ratio.mean()))))
         return sorted(found, key=lambda t: (-t.fit, t.order, t.horizon, t.method))
+
+    def no_worse(self, trial: Trial, best: Trial) -> bool:
+        """Tell whether a trial's error is within the standard errors of the best one's.
+
+        The standard error is that of the mean difference over the parts of the held-out blocks.
+        """
+        errors = [
+            np.vstack([self.errors[t.method, t.horizon, t.order][k] for k in range(FOLDS)])
+            for t in (trial, best)
+        ]
+        if not np.isfinite(errors[0]).all():
+            return False
+        scale = np.where(self.spread > 0, self.spread, 1.0)
+        difference = ((errors[0] - errors[1]) / scale).sum(axis=1)
+        rounding = np.finfo(float).eps
+        spread = np.std(difference, ddof=1) * np.sqrt(difference.size)
+        return difference.sum() <= self.standard_errors * spread + rounding
 
 
 def search(
@@ -133,7 +155,7 @@ def search(
     -------
     tuple of Trial
         The chosen one first, the others by their fit. Chosen is the smallest order whose error is
-        within half a percent (of itself) of the smallest error.
+        within two standard errors (one in simulation) of the smallest.
     """
     folds = _Folds(data, estimate, focus, remove_means)
     horizons = [s for s in ([horizon] if horizon else HORIZONS) if folds.allows(s)]
@@ -163,8 +185,7 @@ def search(
             _refine(folds, data, trial.method, others, near if order is None else [order])
     bar.close()
     trials = folds.trials(range(FOLDS))
-    limit = (1 + INDIFFERENCE) * (100 - trials[0].fit) + 1e-6 if trials else 0.0
-    equals = [trial for trial in trials if 100 - trial.fit <= limit]
+    equals = [trial for trial in trials if folds.no_worse(trial, trials[0])]
     chosen = min(equals, key=lambda trial: trial.order, default=None)
     return tuple(sorted(trials, key=lambda trial: trial is not chosen))
 
@@ -172,16 +193,15 @@ def search(
 def _squared_errors(
     model: InnovationSSM, data: Experiments, offset: np.ndarray | float, horizon: float
 ) -> np.ndarray:
-    """Return the sum of squared errors of each output over all runs; inf where meaningless."""
+    """Return the squared errors (PARTS, p), summed over each part of the runs; inf if unstable."""
     F = model.A if np.isinf(horizon) else model.A - model.K @ model.C
     if growth(F, data) > MAX_GROWTH:
-        return np.full(data.n_outputs, np.inf)
-    return np.add.reduce(
-        [
-            np.sum((y - offset - fitted_output(model, y - offset, u, horizon)[0]) ** 2, axis=0)
-            for y, u in zip(data.y, data.u, strict=True)
-        ]
-    )
+        return np.full((PARTS, data.n_outputs), np.inf)
+    total = np.zeros((PARTS, data.n_outputs))
+    for y, u in zip(data.y, data.u, strict=True):
+        error = y - offset - fitted_output(model, y - offset, u, horizon)[0]
+        total += [np.sum(part**2, axis=0) for part in np.array_split(error, PARTS)]
+    return total
 
 
 def _refine(
