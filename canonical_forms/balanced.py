@@ -12,6 +12,7 @@ Glossary: ``P``, ``Q`` reachability and observability Gramian, never formed: ``L
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import scipy
@@ -362,11 +363,13 @@ def _finished(
     residual = None
     if T.shape[1] < model.n_states:
         residual = float(np.abs(Tinv @ T - np.eye(T.shape[1])).max(initial=0.0))
-    bound = {} if isinstance(model, BilinearSSM) else {"error_bound": dropped or 0.0}
+    extra: dict[str, Any] = {}
+    if not isinstance(model, BilinearSSM):
+        extra["error_bound"] = dropped or 0.0
     return finish(
         model, T, Tinv, form=name, safer="minimal_form or truncate", residual=residual, tol=tol,
         singular_values=values, hankel_singular_values=sigma, unstable=unstable, stacklevel=5,
-        **bound,
+        **extra,
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ loses, not increasing; ``W`` the staircase, A in orthogonal coordinates that rev
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from dataclasses import replace
 from typing import Any, Literal
@@ -220,7 +219,7 @@ def _fitting_split(
     T = np.concatenate([Q[:, :k], Q[:, :k] @ X + Q[:, k:]], axis=1)
     Tinv = np.concatenate([Q[:, :k].T - X @ Q[:, k:].T, Q[:, k:].T])
     neglected = [s[s.size - size :] for s, size in zip(values, weyr, strict=False)]
-    kept = [s[: s.size - size] for s, size in itertools.zip_longest(values, weyr, fillvalue=0)]
+    kept = [s[: s.size - size] for s, size in zip(values, [*weyr, 0], strict=False)]
     below = float(np.concatenate([np.zeros(1), *neglected]).max())
     above = float(np.concatenate([np.full(1, np.inf), *kept]).min())
     gap = above / max(below, float(np.finfo(float).eps))

@@ -170,7 +170,7 @@ def are_equivalent(a: Model, b: Model, *, tol: float = 1e-8) -> bool:
             f"`a` and `b` cannot be compared: {type(a).__name__} and {type(b).__name__} say "
             "different things. Convert one: to_covariance, innovation_form, to_gaussian."
         )
-    if isinstance(a, BilinearSSM):
+    if isinstance(a, BilinearSSM) and isinstance(b, BilinearSSM):
         return _same_bilinear(a, b, tol)
     count = a.n_states + b.n_states + 1
     if isinstance(a, GaussianSSM) or isinstance(b, GaussianSSM):

@@ -10,6 +10,8 @@ Only the part that is both appears in the behaviour.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from realization import AccuracyError, BilinearSSM, word_coefficients
@@ -229,7 +231,7 @@ def _complement(basis: np.ndarray) -> np.ndarray:
     return complete[:, basis.shape[1] :]
 
 
-def _behaviour_residual(model: Model, moved: Model, T: np.ndarray) -> float:
+def _behaviour_residual(model: Any, moved: Any, T: np.ndarray) -> float:
     """Return the largest relative difference of what enters the outputs in the two models."""
     if isinstance(model, BilinearSSM):
         words, others = word_coefficients(model, 3), word_coefficients(moved, 3)

@@ -229,8 +229,8 @@ def jordan_form(model: Linear, *, tol: float = 1e-4) -> CanonicalForm:
             blocks.append(_jordan_block(eigenvalue, size))
             eigenvalues.append(eigenvalue)
             if eigenvalue.imag:
-                chain = np.stack([chain.real, chain.imag], axis=2).reshape(-1, 2 * size)
-            columns.append(chain.real)
+                chain = np.stack([np.real(chain), np.imag(chain)], axis=2).reshape(-1, 2 * size)
+            columns.append(np.real(chain))
     T = np.concatenate([np.zeros((model.n_states, 0)), *columns], axis=1)
     J = scipy.linalg.block_diag(np.zeros((0, 0)), *blocks)
     sizes = tuple(block.shape[0] for block in blocks)
@@ -304,7 +304,7 @@ def block_diagonal(
     while bound > 1.0:
         blocks, T, counts, _ = mb03rd(n, S, U, jobx="U", sort="B", pmax=bound, tol=-cluster)
         sizes = [int(count) for count in counts if count > 0]
-        T, blocks, sizes = _standard_blocks(T, blocks, sizes, continuous)
+        T, blocks, sizes = _standard_blocks(np.asarray(T), blocks, sizes, continuous)
         if condition(T) <= condmax:
             return blocks, T, np.linalg.inv(T), sizes
         bound /= 10.0
@@ -362,7 +362,7 @@ def _standard_blocks(
         if V[largest, 0] < 0:
             V = -V
         speed = values.real.max() if continuous else np.abs(values).max()
-        parts.append((-speed, -float(np.abs(values.imag).max()), len(parts), V, block))
+        parts.append((-speed, -float(np.abs(np.imag(values)).max()), len(parts), V, block))
     parts.sort(key=lambda part: part[:3])
     T = np.concatenate([part[3] for part in parts], axis=1)
     blocks = scipy.linalg.block_diag(*[part[4] for part in parts])
@@ -372,7 +372,7 @@ def _standard_blocks(
 def _rotation_block(V: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the columns in which a block with a complex pair is [[s, w], [-w, s]], w > 0."""
     values, vectors = np.linalg.eig(block)
-    k = int(np.argmax(values.imag))
+    k = int(np.argmax(np.imag(values)))
     v = V @ vectors[:, k]
     v = v * np.exp(-0.5j * np.angle(v @ v)) / np.linalg.norm(v)  # orthogonal parts
     s, w = values[k].real, values[k].imag
@@ -424,12 +424,12 @@ def _cluster_chains(
     A: np.ndarray, V: np.ndarray, eigenvalue: complex, tol: float
 ) -> tuple[np.ndarray, list[int], tuple[float, float]]:
     """Return Jordan chains as columns, their lengths, and the singular values around the cut."""
-    scale = np.linalg.norm(A, 2)
+    scale = float(np.linalg.norm(A, 2))
     block = V.conj().T @ A @ V - eigenvalue * np.eye(V.shape[1])
     if eigenvalue.imag == 0 and np.isrealobj(A):
         V = _real_basis(V)
         block = V.T @ A @ V - eigenvalue.real * np.eye(V.shape[1])
-    weight = np.linalg.norm(block, 2)
+    weight = float(np.linalg.norm(block, 2))
     relative = tol * scale / weight if weight > 0 else 1.0
     Q, W, sizes, values = nilpotent_staircase(block, relative)
     if sum(sizes) < V.shape[1]:
@@ -448,7 +448,7 @@ def _cluster_chains(
 
 def _real_basis(V: np.ndarray) -> np.ndarray:
     """Return a real orthonormal basis of a subspace that is closed under conjugation."""
-    left, _, _ = np.linalg.svd(np.column_stack([V.real, V.imag]), full_matrices=False)
+    left, _, _ = np.linalg.svd(np.column_stack([np.real(V), np.imag(V)]), full_matrices=False)
     return left[:, : V.shape[1]]
 
 

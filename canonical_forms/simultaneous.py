@@ -65,9 +65,10 @@ def simultaneous_form(
     Notes
     -----
     Random elements of the commutant (of fixed seed) are split by their eigenvalues: their invariant
-    subspaces are those of all matrices, and the finest split is taken. Costs a singular value decomposition with n^2 columns, O(m n^6).
-    Commuting matrices make a solvable Lie algebra: a model that becomes diagonal is a selective
-    state-space model and cannot track general state changes.
+    subspaces are those of all matrices, and the finest split is taken. Costs a singular value
+    decomposition with n^2 columns, O(m n^6). Commuting matrices make a solvable Lie algebra: a
+    model that becomes diagonal is a selective state-space model and cannot track general state
+    changes.
 
     Examples
     --------
