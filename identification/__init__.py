@@ -1,6 +1,7 @@
 """Data to model: subspace identification and everything around it."""
 
 from .data import Experiments, split
+from .expectation_maximization import em
 from .hankel_factor import HankelFactor
 from .order import OrderTable, select_order
 from .plotting import plot_bode, plot_compare, plot_order, plot_poles, plot_residuals
@@ -19,6 +20,7 @@ __all__ = [
     "OrderTable",
     "ResidualTests",
     "compare",
+    "em",
     "fit_percent",
     "pem",
     "plot_bode",

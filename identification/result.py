@@ -89,6 +89,8 @@ class IdentificationResult:
         One name per input.
     trials : tuple of Trial
         What ``method="auto"`` tried on held-out blocks, best first; empty for a given method.
+    log_likelihood : ndarray or None
+        Log-likelihood at the start and after each step of ``em``; None for other methods.
     """
 
     model: InnovationSSM | BilinearSSM
@@ -105,12 +107,14 @@ class IdentificationResult:
     output_names: tuple[str, ...] = ()
     input_names: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()
+    log_likelihood: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
         arrays = (
             self.singular_values,
             self.covariance,
+            self.log_likelihood,
             *self.x0,
             *self.offset,
             *self.fits.values(),
@@ -269,6 +273,12 @@ class IdentificationResult:
             lines.append(f"offsets: y0 {_numbers(self.offset[0])}, u0 {_numbers(self.offset[1])}")
         for name, fit in self.fits.items():
             lines.append(f"fit on the estimation record, {name}: {_numbers(fit)} %")
+        if self.log_likelihood is not None:
+            first, last = self.log_likelihood[[0, -1]]
+            lines.append(
+                f"log-likelihood: {first:.3f} at the start, {last:.3f} after "
+                f"{self.log_likelihood.size - 1} steps"
+            )
         variance = np.diag(np.asarray(model.Re))
         lines.append(f"innovation standard deviation: {_numbers(np.sqrt(variance))}")
         lines += ["", pole_table(model)]
