@@ -80,7 +80,8 @@ def companion_form(
     Notes
     -----
     Costs O(n^3). The form is made for reading and for hand calculation: the condition number grows
-    exponentially with the order, for random A to about 1e3 at n = 10 and beyond 1e8 at n = 25.
+    exponentially with the order. For random A with two inputs its median is 1e2 at n = 10, 5e3 at
+    n = 20 and 3e5 at n = 30; with one input it grows faster.
 
     References
     ----------
