@@ -1,6 +1,8 @@
 """Time reversal of Gaussian models, and the diffusion models that follow from it."""
 
 from .backward_sampling import sample_backward
+from .denoisers import score_from_denoiser, smoother_score
+from .mixture import GaussianMixture
 from .named_processes import (
     CriticallyDampedLangevin,
     OrnsteinUhlenbeck,
@@ -17,6 +19,7 @@ from .smoothing import two_filter_smooth
 __all__ = [
     "BackwardSSM",
     "CriticallyDampedLangevin",
+    "GaussianMixture",
     "LinearSDE",
     "OrnsteinUhlenbeck",
     "ReverseSDE",
@@ -29,5 +32,7 @@ __all__ = [
     "reverse",
     "reverse_time_sde",
     "sample_backward",
+    "score_from_denoiser",
+    "smoother_score",
     "two_filter_smooth",
 ]

@@ -25,7 +25,14 @@ from realization.internal import as_covariance, as_matrix, as_real, symmetrize
 from ._factors import row_space, semidefinite_factor
 from .score import ReverseSDE, reverse_time_sde
 
-__all__ = ["LinearProcess", "ReverseKernel", "as_points", "precision_root"]
+__all__ = [
+    "LinearProcess",
+    "ReverseKernel",
+    "as_interval",
+    "as_points",
+    "precision_root",
+    "require_process",
+]
 
 
 class ReverseKernel(NamedTuple):
@@ -156,7 +163,7 @@ class LinearProcess(ABC):
         """
         x = as_points(x, self.n_states)
         mean, covariance = self.marginal(t)
-        root = precision_root(covariance, t).astype(x.dtype)
+        root = precision_root(covariance, f"at t = {t:g}").astype(x.dtype)
         return -((x - mean.astype(x.dtype)) @ root) @ root.T
 
     def reverse_kernel(self, s: float, t: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -339,6 +346,15 @@ def as_interval(s: float, t: float) -> tuple[float, float]:
     return s, t
 
 
+def require_process(sde: object) -> LinearProcess:
+    """Return `sde` if it is a linear process."""
+    if not isinstance(sde, LinearProcess):
+        raise TypeError(
+            f"`sde` must be a LinearSDE or one of the named processes; got {type(sde).__name__}."
+        )
+    return sde
+
+
 def as_points(x: ArrayLike, n: int, name: str = "x") -> np.ndarray:
     """Return points (..., n) in float32 if they are, else in float64; not copied, not searched."""
     array = np.asarray(x)
@@ -349,7 +365,7 @@ def as_points(x: ArrayLike, n: int, name: str = "x") -> np.ndarray:
     return array if array.dtype == np.float32 else array.astype(float, copy=False)
 
 
-def precision_root(P: np.ndarray, t: float) -> np.ndarray:
+def precision_root(P: np.ndarray, which: str) -> np.ndarray:
     """Return R (n, n) with R R' the inverse of a covariance; refuse a singular one."""
     deviation = np.sqrt(np.diag(P).clip(min=0.0))
     if deviation.all():
@@ -360,7 +376,7 @@ def precision_root(P: np.ndarray, t: float) -> np.ndarray:
     else:
         ratio = 0.0
     raise AccuracyError(
-        f"The covariance at t = {t:g} is singular (its correlations have eigenvalues in a ratio of "
+        f"The covariance {which} is singular (its correlations have eigenvalues in a ratio of "
         f"{ratio:.1e}), so the law has no density and no score. Stop at a time above 0, or use the "
         'exact reverse kernels (method="exact"), which need no score.',
         residual=ratio,
