@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from every_model import LINEAR, check_form, difference, jordan, mixed, record
+from every_model import LINEAR, check_form, difference, hard_matrices, jordan, mixed, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +70,22 @@ def test_gramians_of_the_three_forms(cls, dt):
         P, Q = gramians(form.model)
         assert np.abs(P - np.diag(sigma ** (2 * power))).max() < 1e-11 * max(sigma[0], 1) ** 2
         assert np.abs(Q - np.diag(sigma ** (2 - 2 * power))).max() < 1e-11 * max(sigma[0], 1) ** 2
+
+
+@pytest.mark.parametrize("name", list(hard_matrices(np.random.default_rng(0))))
+@pytest.mark.parametrize("cls", [LinearSSM, GaussianSSM, InnovationSSM])
+@pytest.mark.filterwarnings("ignore::realization.NumericalWarning")  # nearly or not minimal
+def test_every_class_on_hard_matrices(cls, name):
+    A = hard_matrices(np.random.default_rng(1))[name]
+    model = record(cls, np.random.default_rng(2), A, 1, 2)
+    for function in (balanced_form, input_normal_form, output_normal_form):
+        form = function(model)
+        r = form.model.n_states
+        assert type(form.model) is cls
+        assert np.abs(form.Tinv @ form.T - np.eye(r)).max(initial=0.0) < 1e-8
+        plain = [LinearSSM(m.A, m.B, m.C, m.D) for m in (model, form.model)]
+        assert difference(*plain) < 1e-8
+        assert r == model.n_states or form.info["error_bound"] < 1e-9
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
