@@ -1,6 +1,6 @@
 r"""Expected sums of a model given records with or without gaps: the E-step.
 
-With :math:`z_t = [x_t; u_t; x_{t+1}; y_t]`, everything that expectation-maximisation needs is
+With :math:`z_t = [x_t; u_t; y_t; x_{t+1}]`, everything that expectation-maximisation needs is
 
 .. math:: \sum_t E[z_t z_t^\top], \qquad \sum_t E[z_t],
 
@@ -55,9 +55,9 @@ class ExpectedSums:
 
     Parameters
     ----------
-    moments : (2 n + m + p, 2 n + m + p) ndarray
-        Sum over time of E[z z'], z = [x(t); u(t); x(t + 1); y(t)].
-    totals : (2 n + m + p,) ndarray
+    moments : (d, d) ndarray, d = 2 n + m + p
+        Sum over time of E[z z'], z = [x(t); u(t); y(t); x(t + 1)].
+    totals : (d,) ndarray
         Sum over time of E[z].
     count : int
         Number of samples.
@@ -109,7 +109,7 @@ def expected_sums(
         else:
             x, likelihood = _complete(model, P, x0[k], y, u)
             filled, covariance = y, _covariances(model, P, gramian, len(y))
-        z = np.hstack([x[:-1], u, x[1:], filled])
+        z = np.hstack([x[:-1], u, filled, x[1:]])
         moments += z.T @ z + covariance
         totals += z.sum(axis=0)
         first_states[k] = x[0]
@@ -196,7 +196,7 @@ def _covariances(
     now = steps * P - P @ total @ P
     cross = (steps * np.eye(n) - P @ (total - first)) @ F @ P  # of x(t + 1) with x(t)
     covariance = np.zeros((2 * n + m + p,) * 2)
-    states = np.concatenate([np.arange(n), n + m + np.arange(n)])
+    states = np.concatenate([np.arange(n), n + m + p + np.arange(n)])
     covariance[np.ix_(states, states)] = np.block([[now, cross.T], [cross, now + P @ first @ P]])
     return covariance
 
@@ -207,7 +207,7 @@ def _with_gaps(
     """Return states, outputs with the gaps filled, sum of cov[z], log-likelihood of one run."""
     n, p, m = model.n_states, model.n_outputs, model.n_inputs
     x, P, cross, likelihood = smoothed_moments(model, y, u, cross=True)
-    state, following, output = slice(0, n), slice(n + m, 2 * n + m), 2 * n + m
+    output, following = n + m, n + m + p
     covariance = np.zeros((2 * n + m + p, 2 * n + m + p))
     filled = y.copy()
     patterns, which = np.unique(~np.isnan(y), axis=0, return_inverse=True)
@@ -216,7 +216,7 @@ def _with_gaps(
         pair = _pair_sum(P, cross, times)
         missing = np.flatnonzero(~seen)
         weights = np.zeros((2 * n + m + p, 2 * n))  # of the errors of x(t), x(t + 1) in z
-        weights[state, :n] = weights[following, n:] = np.eye(n)
+        weights[:n, :n] = weights[following:, n:] = np.eye(n)
         if missing.size:
             gain, spread = _regression_on_noise(model, seen)
             rows = np.concatenate([np.arange(n), n + np.flatnonzero(seen)])

@@ -59,6 +59,7 @@ def em(
     y: Any,
     u: Any = None,
     *,
+    feedthrough: bool | None = None,
     offset: Literal["auto", "estimate", "none"] = "auto",
     max_iterations: int = 200,
     tolerance: float = 1e-3,
@@ -83,6 +84,8 @@ def em(
         Outputs (T, p), time first; NaN marks a missing entry. A list holds several experiments.
     u : array_like, DataFrame or list of them, optional
         Inputs (T, m) in the same form, without gaps.
+    feedthrough : bool, optional
+        Estimate D; default: unless D of the start is exactly zero.
     offset : str, default "auto"
         "estimate" refines the output offset, "none" keeps it; "auto" does as the result that is
         refined did, and "none" for a plain model.
@@ -125,8 +128,8 @@ def em(
     because the covariance of the first state, which is tied to the model, is held in each
     regression. The rate of convergence is the share of the information that is observed; with
     extrapolation some tens of steps are usual. It finds the optimum that the start leads to.
-    Cost per step: O(T (n + m + p)^2) without gaps, O(T n^3) with gaps. D is estimated if the model
-    has inputs.
+    Cost per step: O(T (n + m + p)^2) without gaps, O(T n^3) with gaps. Zeros of the start other
+    than D do not stay zero: the model is refined as a map from data to predictions.
 
     References
     ----------
@@ -164,7 +167,11 @@ def em(
     start, y0, u0 = _start(model)
     _require_samples(raw, start)
     data = replace(raw, u=tuple(run - u0 for run in raw.u))
-    climb = _Climb(data, offset == "estimate")
+    if feedthrough is None:
+        feedthrough = bool(start.D.any())
+    if not feedthrough:
+        start = replace(start, D=np.zeros_like(start.D))
+    climb = _Climb(data, feedthrough, offset == "estimate")
     x0 = np.tile(start.x0, (len(data), 1))
     if isinstance(model, IdentificationResult) and len(model.x0) == len(data):
         x0 = np.stack(model.x0)
@@ -209,6 +216,7 @@ class _Climb:
     """The records, and the two halves of a step on them."""
 
     data: Experiments
+    feedthrough: bool
     free_offset: bool
 
     def expect(self, model: InnovationSSM, x0: np.ndarray, offset: np.ndarray) -> _Point:
@@ -219,27 +227,33 @@ class _Climb:
     def maximise(self, point: _Point) -> tuple[InnovationSSM, np.ndarray, np.ndarray]:
         """Maximise the expected log-likelihood: the M-step."""
         sums, n = point.sums, point.model.n_states
-        k = n + self.data.n_inputs
-        L = _moment_factor(sums.moments)
-        dynamics = scipy.linalg.solve_triangular(L[:k, :k], L[k:, :k].T, lower=True, trans="T").T
-        noise = L[k:, k:] / np.sqrt(sums.count)
-        covariance = symmetrize(noise @ noise.T)
+        p, m = self.data.n_outputs, self.data.n_inputs
+        x, u, y = np.arange(n), n + np.arange(m), n + m + np.arange(p)
+        # y on what it depends on, then the next state on all: both from one Cholesky factor
+        order = np.concatenate([x, u, y] if self.feedthrough else [x, y, u])
+        order = np.concatenate([order, n + m + p + x])
+        L = _moment_factor(sums.moments[np.ix_(order, order)])
+        q, r = (n + m if self.feedthrough else n), n + m + p
+        CD = np.zeros((p, n + m))
+        CD[:, :q] = _coefficients(L, slice(q, q + p), q)
+        R = L[q : q + p, q : q + p] @ L[q : q + p, q : q + p].T / sums.count
+        next_state = np.zeros((n, r))
+        next_state[:, order[:r]] = _coefficients(L, slice(r, r + n), r)
+        gain = next_state[:, n + m :]  # S R^-1
+        AB = next_state[:, : n + m] + gain @ CD
+        Q = gain @ R @ gain.T + L[r:, r:] @ L[r:, r:].T / sums.count
         gaussian = GaussianSSM(
-            dynamics[:n, :n],
-            dynamics[n:, :n],
-            covariance[:n, :n],
-            covariance[n:, n:],
-            covariance[:n, n:],
-            B=dynamics[:n, n:],
-            D=dynamics[n:, n:],
+            *(AB[:, :n], CD[:, :n], symmetrize(Q), symmetrize(R), gain @ R),
+            B=AB[:, n:],
+            D=CD[:, n:],
             P0=np.zeros((n, n)),
             dt=point.model.dt,
         )
         offset = point.offset
         if self.free_offset:  # the mean residual of y, less what that of the state says about it
-            mean = (sums.totals[k:] - dynamics @ sums.totals[:k]) / sums.count
-            state = scipy.linalg.solve_triangular(noise[:n, :n], mean[:n], lower=True)
-            offset = offset + mean[n:] - noise[n:, :n] @ state
+            mean = sums.totals / sums.count
+            errors = mean[n + m :] - np.vstack([CD, AB]) @ mean[: n + m]
+            offset = offset + errors[:p] - R @ gain.T @ np.linalg.solve(Q, errors[p:])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NumericalWarning)
             return innovation_form(gaussian), sums.first_states, offset
@@ -351,6 +365,12 @@ def _from_vector(
     return InnovationSSM(A, C, K, symmetrize(L @ L.T), B=B, D=D, dt=model.dt), x0, offset
 
 
+def _coefficients(L: np.ndarray, rows: slice, count: int) -> np.ndarray:
+    """Return the regression of some variables on the first `count`, from the Cholesky factor."""
+    top = L[:count, :count]
+    return scipy.linalg.solve_triangular(top, L[rows, :count].T, lower=True, trans="T").T
+
+
 def _moment_factor(moments: np.ndarray) -> np.ndarray:
     """Return the Cholesky factor of the expected second moments."""
     try:
@@ -379,11 +399,12 @@ def _start(
     if any(np.iscomplexobj(part) for part in (plain.A, plain.C)):
         raise TypeError("`model` must be real; got complex matrices.")
     start = innovation_form(plain)
-    smallest = float(np.linalg.eigvalsh(start.Re)[0])
-    if smallest <= np.finfo(float).eps * np.linalg.norm(start.Re, 2):
+    scale = np.sqrt(np.maximum(np.diagonal(start.Re), np.finfo(float).tiny))
+    smallest = float(np.linalg.eigvalsh(start.Re / np.outer(scale, scale))[0])
+    if smallest <= np.finfo(float).eps * len(scale):
         raise ValueError(
-            f"the innovation covariance must be positive definite; its smallest eigenvalue is "
-            f"{smallest:.3g}. A model without noise has no likelihood."
+            f"the innovation covariance must be positive definite; the smallest eigenvalue of its "
+            f"correlations is {smallest:.3g}. A model without noise has no likelihood."
         )
     return start, y0, u0
 
