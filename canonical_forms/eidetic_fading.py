@@ -118,8 +118,9 @@ def eidetic_fading_form(
     UnstableModelError, NotMinimalError
         If ``fading="balanced"`` and the fading part is not stable, or not reachable and observable.
     AccuracyError
-        If the fading part is defective and ``fading="complex_diagonal"``, or the residual of the
-        form exceeds 1e-6.
+        If the rank decisions contradict each other (errors in A, or coordinates with a condition
+        number above about 1e4: set `tol`); if the fading part is defective and
+        ``fading="complex_diagonal"``; or if the residual of the form exceeds 1e-6.
 
     Warns
     -----
@@ -212,6 +213,13 @@ def _fitting_split(
     n = A.shape[0]
     Q, W, weyr, values = nilpotent_staircase(A, tol)
     k = sum(weyr)
+    if list(weyr) != sorted(weyr, reverse=True):
+        raise AccuracyError(
+            f"Level by level {tuple(weyr)} dimensions are lost; these numbers must not increase: "
+            "the errors in A are not separated from its genuine singular values. Set `tol` above "
+            "the errors in A, or use schur_form.",
+            residual=float(values[len(weyr) - 1][-weyr[-1]]),
+        )
     X = np.zeros((k, n - k))
     if 0 < k < n:
         X = scipy.linalg.solve_sylvester(W[:k, :k], -W[k:, k:], -W[:k, k:])

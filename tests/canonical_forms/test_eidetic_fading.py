@@ -253,3 +253,30 @@ def test_unreachable_parts_survive():
     form = eidetic_fading_form(model)
     assert form.info["sizes"] == (1, 1, 1)
     assert behaviour(form.model)["inputs"][0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("form", [("jordan", "modal"), ("weyr", "schur")])
+def test_hopeless_coordinates_are_never_silently_wrong(form):
+    """At condition 1e5 the decision can fail; then it raises or warns."""
+    raised = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        A = mixed(rng, [shift(int(rng.integers(4, 16))), shift(3), [[0.8]]], 1e5)
+        model = record(LinearSSM, rng, A, 2, 2)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                found = eidetic_fading_form(model, eidetic=form[0], fading=form[1])
+            except AccuracyError:
+                raised += 1
+                continue
+        right = found.info["eidetic_order"] == A.shape[0] - 1
+        assert caught or (right and difference(model, found.model) < 1e-6)
+    assert raised < 40
+
+
+def test_contradicting_ranks_raise():
+    rng = np.random.default_rng(0)
+    A = mixed(rng, [shift(12), shift(5), [[0.8]]], 1e5)
+    with pytest.raises(AccuracyError, match="these numbers must not increase"):
+        eidetic_fading_form(record(LinearSSM, rng, A, 1, 1))
