@@ -18,7 +18,7 @@ from realization.internal import as_array, as_dt, as_real, as_signal
 
 from .table import Column, read_columns
 
-__all__ = ["Experiments", "split"]
+__all__ = ["Experiments", "numbered", "split"]
 
 LARGEST = 1e70  # of a sample: sums of squares of this size must stay finite
 
@@ -327,8 +327,13 @@ def _run(
     if prefix == "y" and channels == 0:
         raise ValueError(f"`{label}` has no outputs; got shape {array.shape}.")
     if not names:
-        names = (prefix,) if channels == 1 else tuple(f"{prefix}{k + 1}" for k in range(channels))
+        names = numbered(prefix, channels)
     return array, names
+
+
+def numbered(prefix: str, channels: int) -> tuple[str, ...]:
+    """Return names of channels that have none: the prefix, numbered from 1 where several."""
+    return (prefix,) if channels == 1 else tuple(f"{prefix}{k + 1}" for k in range(channels))
 
 
 def _require_complete(label: str, array: np.ndarray) -> None:
@@ -336,7 +341,7 @@ def _require_complete(label: str, array: np.ndarray) -> None:
     missing = np.isnan(array).any(axis=-1).ravel()
     if missing.any():
         raise ValueError(
-            f"`{label}` has {int(missing.sum())} samples with a missing value (NaN), the first at "
-            f"index {int(np.argmax(missing))}. This needs complete records: cut the record at the "
-            "gaps and pass the pieces as a list of experiments."
+            f"`{label}` has a missing value (NaN) in {int(missing.sum())} of {missing.size} "
+            f"samples, the first at index {int(np.argmax(missing))}. This needs complete records: "
+            "cut the record at the gaps and pass the pieces as a list of experiments."
         )

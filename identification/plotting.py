@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 import realization
 from realization.internal import as_instance
 
+from .data import numbered
 from .order import CRITERIA, OrderTable
 from .residuals import ResidualTests
 from .result import IdentificationResult
@@ -231,7 +232,7 @@ def plot_residuals(tests: ResidualTests, *, fig: Any = None) -> np.ndarray:
         for j in range(m):
             band = tests.cross_correlation_band[i, j]
             _plot_correlation(axes[i, p + j], both, tests.cross_correlation[:, i, j], band)
-        axes[i, 0].set_ylabel(tests.output_names[i])
+        axes[i, 0].set_ylabel(f"residual of {tests.output_names[i]}")
     for j, name in enumerate((*tests.output_names, *tests.input_names)):
         axes[0, j].set_title(f"with {'residual of' if j < p else 'input'} {name}", fontsize="small")
         axes[-1, j].set_xlabel("lag")
@@ -391,12 +392,12 @@ def _plain(model: Model) -> Any:
 
 
 def _channel_names(named: Mapping[str, Model]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the names of outputs and inputs that a result brings, numbers otherwise."""
+    """Return the names of outputs and inputs that a result brings, numbers from 1 otherwise."""
     for model in named.values():
         if isinstance(model, IdentificationResult) and model.output_names:
             return model.output_names, model.input_names
     model = next(iter(named.values()))
-    return [f"y{i}" for i in range(model.n_outputs)], [f"u{j}" for j in range(model.n_inputs)]
+    return numbered("y", model.n_outputs), numbered("u", model.n_inputs)
 
 
 def _figure(fig: Any, size: tuple[float, float]) -> Any:

@@ -274,7 +274,7 @@ def named_models(results: Model | Sequence[Model] | Mapping[str, Model]) -> dict
         return named
     labels = [_label(model) for model in named.values()]
     if len(set(labels)) < len(labels):
-        labels = [f"{label} ({k})" for k, label in enumerate(labels)]
+        labels = [f"{label} ({k})" for k, label in enumerate(labels, 1)]
     return dict(zip(labels, named.values(), strict=True))
 
 

@@ -77,7 +77,7 @@ def named_models(models: Any, labels: Sequence[str] | None, classes: tuple) -> l
     for model in listed:
         as_instance("models", model, classes)
     if labels is None:
-        labels = [""] if len(listed) == 1 else [f"model {i}" for i in range(len(listed))]
+        labels = [""] if len(listed) == 1 else [f"model {k}" for k in range(1, len(listed) + 1)]
     if isinstance(labels, str) or len(labels) != len(listed):
         raise ValueError(f"`labels` must be {len(listed)} names, one per model; got {labels!r}.")
     return list(zip(listed, labels, strict=True))
@@ -86,7 +86,7 @@ def named_models(models: Any, labels: Sequence[str] | None, classes: tuple) -> l
 def channel_pairs(
     model: AnyLinear, output: int | None, input: int | None
 ) -> list[tuple[int, int, str]]:
-    """Return (output, input, name) for every pair asked for."""
+    """Return (output, input, name) for every pair asked for; names count from 1."""
     if model.n_inputs == 0:
         raise ValueError(
             f"This {type(model).__name__} has no inputs to respond to. For the response to the "
@@ -95,7 +95,7 @@ def channel_pairs(
         )
     outputs = chosen_channels("output", output, model.n_outputs)
     inputs = chosen_channels("input", input, model.n_inputs)
-    return [(i, j, f"u{j} → y{i}") for j in inputs for i in outputs]
+    return [(i, j, f"u{j + 1} → y{i + 1}") for j in inputs for i in outputs]
 
 
 def chosen_channels(name: str, number: int | None, count: int) -> list[int]:

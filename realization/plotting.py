@@ -313,7 +313,9 @@ def plot_poles(
             ax.plot(np.real(values), np.imag(values), **marks)
     frame_plane(ax, np.concatenate(every_pole), np.concatenate(every_zero), *continuous)
     unit = " (rad/s)" if True in continuous else ""
-    finish(ax, f"real part{unit}", f"imaginary part{unit}")
+    finish(ax, f"real part{unit}", f"imaginary part{unit}", legend=False)
+    if len(ax.get_legend_handles_labels()[1]) > 1 or named[0][1]:
+        ax.legend()  # in a frame: its marks are no poles
     return ax
 
 
@@ -376,7 +378,7 @@ def plot_spectrum(
         outputs = chosen_channels("output", output, model.n_outputs)
         density = spectral_density(model, frequencies)
         for style, i in enumerate(outputs):
-            channel = f"y{i}" if len(outputs) > 1 else ""
+            channel = f"y{i + 1}" if len(outputs) > 1 else ""
             with np.errstate(divide="ignore", invalid="ignore"):
                 level = 10 * np.log10(np.real(density[:, i, i]))
             ax.semilogx(frequencies, level, **look(number, style, len(named), name, channel))

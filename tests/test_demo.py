@@ -103,7 +103,7 @@ def test_wrong_calls(demo, tmp_path, arguments, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("y\n" + "1\n" * 20 + "\nNA\n", "1 samples with a missing value"),
+        ("y\n" + "1\n" * 20 + "\nNA\n", "a missing value (NaN) in 1 of 21 samples"),
         ("y\n1\n2\nthree\n", "must hold numbers; found 'three'"),
         ("y\n1\n2\n3\n4\n5\n6\n", "too few samples"),
         ("", "holds no data"),

@@ -127,6 +127,7 @@ def test_plot_residuals(p, m):
     heads += [f"with input {name}" for name in data.input_names]
     assert [ax.get_title() for ax in axes[0]] == heads
     for i in range(p):
+        assert axes[i, 0].get_ylabel() == f"residual of {data.output_names[i]}"
         for j in range(p + m):
             points = np.hstack([line.get_data() for line in axes[i, j].lines[1:]])
             shown = dict(zip(*points, strict=True))
@@ -216,7 +217,7 @@ def test_plot_bode_of_plain_models_in_a_given_figure():
     figure = plt.figure(layout="constrained")
     axes = plot_bode(LinearSSM([[0.5]], np.ones((1, 2)), [[1.0]]), fig=figure)
     assert axes[0, 1].figure is figure
-    assert axes[0, 1].get_title() == "u1 → y0"
+    assert axes[0, 1].get_title() == "u2 → y"
 
 
 MODEL = LinearSSM([[0.5]], [[1.0]], [[1.0]])

@@ -154,8 +154,8 @@ def test_names():
     assert compare(result, y, u).names == ("cva, order 1",)
     assert compare([result, model], y, u).names == ("cva, order 1", "LinearSSM, order 1")
     several = compare((model, other), y, u)
-    assert several.names == ("LinearSSM, order 1 (0)", "LinearSSM, order 1 (1)")
-    assert several.best == "LinearSSM, order 1 (0)"
+    assert several.names == ("LinearSSM, order 1 (1)", "LinearSSM, order 1 (2)")
+    assert several.best == "LinearSSM, order 1 (1)"
     assert compare({1: model, "two": other}, y, u).names == ("1", "two")
 
 

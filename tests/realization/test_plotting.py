@@ -62,7 +62,7 @@ class TestResponses:
             u[:, j] = 1.0
             expected = simulate(model, u).y[:, i]
             np.testing.assert_allclose(line.get_ydata(), expected, atol=1e-12)
-            assert line.get_label() == f"u{j} → y{i}"
+            assert line.get_label() == f"u{j + 1} → y{i + 1}"
             assert line.get_drawstyle() == "steps-post"
         assert ax.get_xlabel() == "time (s)"
         assert ax.get_ylabel() == "step response (output per unit input)"
@@ -106,11 +106,11 @@ class TestResponses:
     def test_several_models_have_names_and_one_colour_each(self):
         ax = plot_step([mimo(), mimo()], labels=["identified", "true"], output=0)
         labels = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert labels == [f"{name}, u{j} → y0" for name in ("identified", "true") for j in (0, 1)]
+        assert labels == [f"{name}, u{j} → y1" for name in ("identified", "true") for j in (1, 2)]
         colours = [line.get_color() for line in curves(ax)]
         assert colours[0] == colours[1] != colours[2] == colours[3]
         unnamed = plot_impulse([oscillator(), oscillator(2.0)])
-        assert [t.get_text() for t in unnamed.get_legend().get_texts()] == ["model 0", "model 1"]
+        assert [t.get_text() for t in unnamed.get_legend().get_texts()] == ["model 1", "model 2"]
 
     def test_mixed_sample_times_share_a_figure(self):
         ax = plot_step([oscillator(), mimo()], output=0, input=0, duration=2.0)
@@ -271,7 +271,7 @@ class TestSpectrum:
             omega, level = line.get_data()
             expected = spectral_density(model, omega)[:, i, i].real
             np.testing.assert_allclose(level, 10 * np.log10(expected))
-            assert line.get_label() == f"y{i}"
+            assert line.get_label() == f"y{i + 1}"
         assert omega[-1] == pytest.approx(np.pi)
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("frequency (rad/s)", "spectral density (dB)")
 
