@@ -92,13 +92,12 @@ class OrderTable:
 
     def __str__(self) -> str:
         """Return the table as text, the choice of each criterion marked with a star."""
-        names = ("svc", "nic", "aic", "bic", "gap")
-        best = {name: self.best(name) for name in names}
-        lines = ["order  sing.value  can.corr " + "".join(f"{name:>12}" for name in names)]
+        best = {name: self.best(name) for name in CRITERIA}
+        lines = ["order  sing.value  can.corr " + "".join(f"{name:>12}" for name in CRITERIA)]
         for k, order in enumerate(self.orders):
             cells = "".join(
                 f"{getattr(self, name)[k]:>11.4g}{'*' if best[name] == order else ' '}"
-                for name in names
+                for name in CRITERIA
             )
             arrow = "  <- chosen" if order == self.chosen else ""
             lines.append(

@@ -59,15 +59,13 @@ def prepared(
     raw: Experiments | None, delay: int, factor: HankelFactor | None, remove_offset: bool
 ) -> tuple[Experiments | None, np.ndarray, np.ndarray]:
     """Return the records with inputs delayed and offsets subtracted, and the offsets."""
+    if delay and factor is not None:
+        raise ValueError("`delay` shifts the inputs before the factor is made; got both.")
     if raw is None:
         assert factor is not None
-        if delay:
-            raise ValueError("`delay` shifts the inputs before the factor is made; got both.")
         if not remove_offset:
             return None, np.zeros(factor.n_outputs), np.zeros(factor.n_inputs)
         return None, *factor.means()
-    if delay and factor is not None:
-        raise ValueError("`delay` shifts the inputs before the factor is made; got both.")
     if delay and raw.n_inputs == 0:
         raise ValueError("`delay` is the dead time of inputs; the data have none.")
     if delay >= (shortest := min(run.shape[0] for run in raw.y)):

@@ -88,7 +88,8 @@ class IdentificationResult:
     input_names : tuple of str
         One name per input.
     trials : tuple of Trial
-        What ``method="auto"`` tried on held-out blocks, best first; empty for a given method.
+        What ``method="auto"`` or ``criterion="cv"`` tried on held-out blocks, the choice first and
+        the others by their fit; empty where nothing was.
     log_likelihood : ndarray or None
         Log-likelihood at the start and after each step of ``em``; None for other methods.
     """
@@ -289,10 +290,10 @@ class IdentificationResult:
         if (margin := stability_margin(model.A - model.K @ model.C, model.dt)) <= 0:
             lines.append(f"the predictor A - K C is UNSTABLE (margin {margin:.2g})")
         if self.trials:
-            lines += [
-                "",
-                f"chosen among {len(self.trials)} models by their fit on held-out blocks:",
-            ]
+            head = f"chosen among {len(self.trials)} models by their fit on held-out blocks"
+            if self.trials[0].fit < max(trial.fit for trial in self.trials):
+                head += " (the better fits of larger orders may be chance)"
+            lines += ["", f"{head}:"]
             lines += [f"  {trial}" for trial in self.trials[:5]]
         if self.order_table is not None:
             lines += ["", str(self.order_table)]

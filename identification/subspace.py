@@ -82,21 +82,23 @@ def subspace_id(
     u : array_like, DataFrame or list of them, optional
         Inputs (T, m) in the same form; left out for a process without inputs.
     order : int or "auto", default "auto"
-        State dimension; "auto" lets `criterion` choose.
+        State dimension; "auto" is chosen on held-out blocks (``method="auto"``) or by `criterion`.
     factor : HankelFactor, optional
         The sufficient statistic instead of the data (or of some of the work): then B and D come
         from the factor.
     method : str, default "auto"
         "n4sid", "moesp", "cva" or "ivm" for inputs chosen in open loop; "ssarx", "pbsid" or
-        "parsim" for data under feedback too; "auto" chooses the method,
-        and the horizon and the order where they are left open, on held-out blocks of the record,
-        in the sense of `focus`.
+        "parsim" for data under feedback too; "auto" chooses among "n4sid", "moesp", "cva", "ssarx"
+        and "pbsid", and among horizons and orders where they are left open, on held-out blocks of
+        the record, in the sense of `focus`: the smallest order that the best fit does not clearly
+        beat. A record too short for blocks, or given with its `factor`, compares all methods by
+        their fit on itself; a `factor` alone takes "moesp".
     weight : str, optional
         Weighting of the singular value decomposition, when it is not the method's own; "cva" and
         "ivm" whiten the future of "pbsid" and "parsim".
     past : int, optional
-        Past horizon; default (for a named method) 15, less on short records, more when the order
-        asks for it.
+        Past horizon; default chosen on held-out blocks, or 15, less on short records, more when
+        the order asks for it.
     future : int, optional
         Future horizon; default equal to `past`. The order is at most ``p * (future - 1)``.
     dt : float, default 1.0
@@ -119,7 +121,7 @@ def subspace_id(
     offset : str, default "estimate"
         "estimate" identifies around an estimated operating point, "none" uses the data as they are.
     progress : bool, default False
-        Show a progress bar over the candidates.
+        Show a progress bar over the trials on held-out blocks.
 
     Returns
     -------
@@ -132,7 +134,8 @@ def subspace_id(
         If the data are not real numbers.
     ValueError
         If shapes disagree, a sample is missing or infinite, the record is too short for the
-        horizons, an option is unknown, or the order cannot be had with the horizons.
+        horizons, an option is unknown, the order cannot be had with the horizons, or held-out
+        blocks are to choose with different `past` and `future`.
     UnstableModelError
         If ``bd="simulation"`` is asked of an A so unstable that its simulation over the record
         means nothing.
@@ -192,22 +195,12 @@ def subspace_id(
     trials: tuple[Trial, ...] = ()
     held_out = method == "auto" or (criterion == "cv" and order == "auto")
     if held_out and factor is None and data is not None:
-        if past is not None and future is not None and past != future:
-            raise ValueError("choosing on held-out blocks takes equal horizons; give `past` alone.")
-        trials = search(
-            data,
-            partial(_estimates, plan),
-            methods=SEARCHED if method == "auto" else methods,
-            horizon=past or future,
-            order=None if order == "auto" else order,
-            focus=focus,
-            remove_means=plan.offset,
-            progress=progress,
-        )
-        if trials:
-            methods = (trials[0].method,)  # pyright: ignore[reportAssignmentType]
-            past = future = trials[0].horizon
-            plan = replace(plan, order=trials[0].order)
+        tried = SEARCHED if method == "auto" else methods
+        trials = _trials(plan, data, tried, past, future, progress)
+    if trials:
+        methods = (trials[0].method,)  # pyright: ignore[reportAssignmentType]
+        past = future = trials[0].horizon
+        plan = replace(plan, order=trials[0].order)
     # 2 the sufficient statistic
     if factor is None:
         assert data is not None
@@ -273,6 +266,29 @@ class _Candidate:
     table: OrderTable | None
     singular_values: np.ndarray
     warnings: tuple[str, ...]
+
+
+def _trials(
+    plan: _Plan,
+    data: Experiments,
+    methods: Sequence[Method],
+    past: int | None,
+    future: int | None,
+    progress: bool,
+) -> tuple[Trial, ...]:
+    """Return what was tried on held-out blocks of the record, the choice first."""
+    if past is not None and future is not None and past != future:
+        raise ValueError("choosing on held-out blocks takes equal horizons; give `past` alone.")
+    return search(
+        data,
+        partial(_estimates, plan),
+        methods=methods,
+        horizon=past or future,
+        order=None if plan.order == "auto" else plan.order,
+        focus=plan.focus,
+        remove_means=plan.offset,
+        progress=progress,
+    )
 
 
 def _candidates(
