@@ -15,6 +15,7 @@ import scipy
 from realization.internal import as_instance, as_integer, as_real
 
 from .data import Experiments
+from .lag_sums import lag_sums
 from .validation import MODELS, Model, in_data_units, require_fitting
 
 __all__ = ["ResidualTests", "residual_tests"]
@@ -135,7 +136,7 @@ def residual_tests(
     record the errors of the parameters show in it as well. Independence: the largest
     cross-correlation against its simultaneous band; the standard deviation of a correlation is
     :math:`(\sum_k r_{ee}(k) r_{uu}(k) / T)^{1/2}` (Ljung 1999, section 16.6), which allows for
-    coloured inputs. Cost: O(T lags p (p + m)).
+    coloured inputs. Cost: O(T (p + m) (p + m + log(lags))).
 
     References
     ----------
@@ -215,6 +216,8 @@ def _ljung_box(e: tuple[np.ndarray, ...], lags: int) -> tuple[float, int]:
     left, sizes, _ = scipy.linalg.svd(np.vstack(e), full_matrices=False)
     T = left.shape[0]
     rank = int(np.sum(sizes > T * np.finfo(float).eps * sizes[0]))
+    if rank == 0:
+        return 0.0, 0
     starts = np.cumsum([run.shape[0] for run in e])[:-1]
     white = tuple(np.split(left[:, :rank] * np.sqrt(T), starts))
     terms = [
@@ -228,12 +231,8 @@ def _cross_covariances(
     a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...], lags: int
 ) -> np.ndarray:
     """Return sum_t a(t + k) b(t)' / T for k = 0 .. lags, summed over runs."""
-    total = sum(run.shape[0] for run in a)
-    out = np.zeros((lags + 1, a[0].shape[1], b[0].shape[1]))
-    for left, right in zip(a, b, strict=True):
-        for k in range(lags + 1):
-            out[k] += left[k:].T @ right[: right.shape[0] - k]
-    return out / total
+    sums = [lag_sums(left, right, lags) for left, right in zip(a, b, strict=True)]
+    return np.sum(sums, axis=0) / sum(run.shape[0] for run in a)
 
 
 def _simultaneous_quantile(level: float, count: int) -> float:
