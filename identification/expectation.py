@@ -197,7 +197,8 @@ def _covariances(
     cross = (steps * np.eye(n) - P @ (total - first)) @ F @ P  # of x(t + 1) with x(t)
     covariance = np.zeros((2 * n + m + p,) * 2)
     states = np.concatenate([np.arange(n), n + m + p + np.arange(n)])
-    covariance[np.ix_(states, states)] = np.block([[now, cross.T], [cross, now + P @ first @ P]])
+    pair = np.block([[now, cross.T], [cross, now + P @ first @ P]])
+    covariance[states[:, np.newaxis], states] = pair
     return covariance
 
 
@@ -224,11 +225,12 @@ def _with_gaps(
             weights[output + missing, :n] = model.C[missing] - gain @ dynamics
             weights[output + missing, n:] = gain[:, :n]
             drive = np.vstack([model.B, model.D])[rows]
-            noise = np.hstack([x[times + 1], y[np.ix_(times, np.flatnonzero(seen))]])
+            noise = np.hstack([x[times + 1], y[times][:, seen]])
             noise -= x[times] @ dynamics.T + u[times] @ drive.T
             known = x[times] @ model.C[missing].T + u[times] @ model.D[missing].T
-            filled[np.ix_(times, missing)] = known + noise @ gain.T
-            covariance[np.ix_(output + missing, output + missing)] += times.size * spread
+            filled[times[:, np.newaxis], missing] = known + noise @ gain.T
+            places = output + missing
+            covariance[places[:, np.newaxis], places] += times.size * spread
         covariance += weights @ pair @ weights.T
     return x, filled, covariance, likelihood
 
@@ -239,9 +241,9 @@ def _regression_on_noise(model: GaussianSSM, seen: np.ndarray) -> tuple[np.ndarr
     joint = np.block([[model.Q, model.S], [model.S.T, model.R]])
     missing = n + np.flatnonzero(~seen)
     given = np.concatenate([np.arange(n), n + np.flatnonzero(seen)])
-    shared = joint[np.ix_(missing, given)]
-    gain = np.linalg.solve(joint[np.ix_(given, given)], shared.T).T
-    return gain, joint[np.ix_(missing, missing)] - gain @ shared.T
+    shared = joint[missing][:, given]
+    gain = np.linalg.solve(joint[given][:, given], shared.T).T
+    return gain, joint[missing][:, missing] - gain @ shared.T
 
 
 def _pair_sum(P: np.ndarray, cross: np.ndarray, times: np.ndarray) -> np.ndarray:

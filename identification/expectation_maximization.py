@@ -232,7 +232,7 @@ class _Climb:
         # y on what it depends on, then the next state on all: both from one Cholesky factor
         order = np.concatenate([x, u, y] if self.feedthrough else [x, y, u])
         order = np.concatenate([order, n + m + p + x])
-        L = _moment_factor(sums.moments[np.ix_(order, order)])
+        L = _moment_factor(sums.moments[order[:, np.newaxis], order])
         q, r = (n + m if self.feedthrough else n), n + m + p
         CD = np.zeros((p, n + m))
         CD[:, :q] = _coefficients(L, slice(q, q + p), q)

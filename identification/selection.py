@@ -33,9 +33,8 @@ COARSE_ORDERS = (0, 1, 2, 3, 4, 6, 8, 12)
 COARSE_HORIZONS = (10, 20)
 FINALISTS = 3  # pairs of method and horizon searched finely
 PARTS = 4  # of each held-out block, whose errors tell a gain from chance
-# gains below so many standard errors do not buy a larger order; simulation errors of neighbouring
-# parts go together, so that fewer of them already mean something
-STANDARD_ERRORS = {"prediction": 2.0, "simulation": 1.0}
+STANDARD_ERRORS = 2.0  # a gain below so many standard errors does not buy a larger order,
+NEVER_CHANCE = 0.03  # unless it is more than this part of the squared error
 
 Estimate = Callable[
     [Any, FactorBlocks, Experiments, Sequence[int]],
@@ -48,10 +47,11 @@ class _Folds:
 
     def __init__(self, data: Experiments, estimate: Estimate, focus: str, remove_means: bool):
         self.estimate, self.remove_means = estimate, remove_means
-        self.standard_errors = STANDARD_ERRORS[focus]
         self.horizon_scored = np.inf if focus == "simulation" else 1
         self.blocks = [_block(data, k) for k in range(FOLDS)]
-        self.spread = sum(np.sum((y - y.mean(0)) ** 2, axis=0) for b in self.blocks for y in b.y)
+        self.spread = sum(
+            np.sum((y - y.mean(0)) ** 2, axis=0) for b in self.blocks for y in b.y if len(y)
+        )
         self.factors: dict[int, list[HankelFactor]] = {}
         self.errors: dict[tuple[str, int, int], dict[int, np.ndarray]] = {}
 
@@ -102,9 +102,10 @@ class _Folds:
         return sorted(found, key=lambda t: (-t.fit, t.order, t.horizon, t.method))
 
     def no_worse(self, trial: Trial, best: Trial) -> bool:
-        """Tell whether a trial's error is within the standard errors of the best one's.
+        """Tell whether a trial's error differs from the best one's by what chance explains.
 
-        The standard error is that of the mean difference over the parts of the held-out blocks.
+        Its standard error is that of the difference over the parts of the held-out blocks; on a
+        short record that is wide, so a loss of more than 3 % is never put down to chance.
         """
         errors = [
             np.vstack([self.errors[t.method, t.horizon, t.order][k] for k in range(FOLDS)])
@@ -114,9 +115,9 @@ class _Folds:
             return False
         scale = np.where(self.spread > 0, self.spread, 1.0)
         difference = ((errors[0] - errors[1]) / scale).sum(axis=1)
-        rounding = np.finfo(float).eps
         spread = np.std(difference, ddof=1) * np.sqrt(difference.size)
-        return difference.sum() <= self.standard_errors * spread + rounding
+        limit = min(STANDARD_ERRORS * spread, NEVER_CHANCE * (errors[1] / scale).sum())
+        return difference.sum() <= limit + np.finfo(float).eps
 
 
 def search(
@@ -155,7 +156,7 @@ def search(
     -------
     tuple of Trial
         The chosen one first, the others by their fit. Chosen is the smallest order whose error is
-        within two standard errors (one in simulation) of the smallest.
+        within two standard errors of the smallest, and within 3 % of it.
     """
     folds = _Folds(data, estimate, focus, remove_means)
     horizons = [s for s in ([horizon] if horizon else HORIZONS) if folds.allows(s)]

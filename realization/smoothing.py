@@ -218,7 +218,7 @@ def _decorrelated(
     model: Stochastic, Q: np.ndarray, R: np.ndarray, S: np.ndarray, seen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return A - S R^-1 C and Q - S R^-1 S' over the `seen` outputs."""
-    C, R, S = model.C[seen], R[np.ix_(seen, seen)], S[:, seen]
+    C, R, S = model.C[seen], R[seen][:, seen], S[:, seen]
     if not S.any():
         return model.A, Q
     try:
