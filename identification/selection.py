@@ -33,8 +33,10 @@ COARSE_ORDERS = (0, 1, 2, 3, 4, 6, 8, 12)
 COARSE_HORIZONS = (10, 20)
 FINALISTS = 3  # pairs of method and horizon searched finely
 PARTS = 4  # of each held-out block, whose errors tell a gain from chance
-STANDARD_ERRORS = 2.0  # a gain below so many standard errors does not buy a larger order,
-NEVER_CHANCE = 0.03  # unless it is more than this part of the squared error
+# gains below so many standard errors do not buy a larger order; simulation errors of neighbouring
+# parts go together, so that fewer of them already mean something
+STANDARD_ERRORS = {"prediction": 2.0, "simulation": 1.0}
+NEVER_CHANCE = 0.1  # a gain of more than this part of the squared error always does
 
 Estimate = Callable[
     [Any, FactorBlocks, Experiments, Sequence[int]],
@@ -47,6 +49,7 @@ class _Folds:
 
     def __init__(self, data: Experiments, estimate: Estimate, focus: str, remove_means: bool):
         self.estimate, self.remove_means = estimate, remove_means
+        self.standard_errors = STANDARD_ERRORS[focus]
         self.horizon_scored = np.inf if focus == "simulation" else 1
         self.blocks = [_block(data, k) for k in range(FOLDS)]
         self.spread = sum(
@@ -105,7 +108,7 @@ class _Folds:
         """Tell whether a trial's error differs from the best one's by what chance explains.
 
         Its standard error is that of the difference over the parts of the held-out blocks; on a
-        short record that is wide, so a loss of more than 3 % is never put down to chance.
+        short record that is wide, so a loss of more than 10 % is never put down to chance.
         """
         errors = [
             np.vstack([self.errors[t.method, t.horizon, t.order][k] for k in range(FOLDS)])
@@ -116,7 +119,7 @@ class _Folds:
         scale = np.where(self.spread > 0, self.spread, 1.0)
         difference = ((errors[0] - errors[1]) / scale).sum(axis=1)
         spread = np.std(difference, ddof=1) * np.sqrt(difference.size)
-        limit = min(STANDARD_ERRORS * spread, NEVER_CHANCE * (errors[1] / scale).sum())
+        limit = min(self.standard_errors * spread, NEVER_CHANCE * (errors[1] / scale).sum())
         return difference.sum() <= limit + np.finfo(float).eps
 
 
@@ -156,7 +159,7 @@ def search(
     -------
     tuple of Trial
         The chosen one first, the others by their fit. Chosen is the smallest order whose error is
-        within two standard errors of the smallest, and within 3 % of it.
+        within two standard errors (one in simulation) of the smallest, and within 10 % of it.
     """
     folds = _Folds(data, estimate, focus, remove_means)
     horizons = [s for s in ([horizon] if horizon else HORIZONS) if folds.allows(s)]
