@@ -182,13 +182,11 @@ def transmission_zeros(model: AnyLinear) -> np.ndarray:
         return np.zeros(0, dtype=complex)
     import slycot
 
-    columns = _scale(np.linalg.norm(np.vstack([model.B, model.D]), axis=0))
-    B, D = model.B / columns, model.D / columns
-    rows = _scale(np.linalg.norm(np.hstack([model.C, D]), axis=1))[:, np.newaxis]
-    A, C, D = model.A, model.C / rows, D / rows
+    scaled = _equilibrated(np.block([[model.A, model.B], [model.C, model.D]]), n)
+    A, B, C, D = scaled[:n, :n], scaled[:n, n:], scaled[n:, :n], scaled[n:, n:]
     deflate = slycot.ab08nz if any(map(np.iscomplexobj, (A, B, C, D))) else slycot.ab08nd
     workspace = 8 * (n + m + p)  # the wrapper's default is too small for wide and tall models
-    count, rank, *_, F, E = deflate(n, m, p, A, B, C, D, "S", 0.0, workspace)[:10]
+    count, rank, *_, F, E = deflate(n, m, p, A, B, C, D, "S", 0, workspace)[:10]
     zeros = np.asarray(scipy.linalg.eigvals(F[:count, :count], E[:count, :count]), dtype=complex)
     for z in zeros:
         pencil = np.block([[A - z * np.eye(n), B], [C, D]])
@@ -204,6 +202,30 @@ def transmission_zeros(model: AnyLinear) -> np.ndarray:
     return zeros[np.lexsort((-np.imag(zeros), -np.abs(zeros)))]
 
 
-def _scale(norms: np.ndarray) -> np.ndarray:
-    """Return the divisors that make norms one and leave zeros alone."""
-    return np.where(norms > 0, norms, 1.0)
+def _equilibrated(matrix: np.ndarray, n: int) -> np.ndarray:
+    """Return the compound [[A, B], [C, D]] in units of inputs, outputs and state that fit it.
+
+    In turn, until nothing changes: each input column and output row gets norm one, and the row and
+    the column of each state norms alike. Scales are powers of two, so that nothing is rounded.
+    """
+    matrix = np.array(matrix)
+    for _ in range(50):
+        before = matrix.copy()
+        for i in range(n):
+            others = np.arange(max(matrix.shape)) != i
+            row = np.linalg.norm(matrix[i, others[: matrix.shape[1]]])
+            column = np.linalg.norm(matrix[others[: matrix.shape[0]], i])
+            if row > 0 and column > 0:
+                scale = _power_of_two(np.sqrt(row) / np.sqrt(column))
+                matrix[i] /= scale
+                matrix[:, i] *= scale
+        matrix[:, n:] /= _power_of_two(np.linalg.norm(matrix[:, n:], axis=0))
+        matrix[n:] /= _power_of_two(np.linalg.norm(matrix[n:], axis=1, keepdims=True))
+        if np.array_equal(matrix, before):
+            break
+    return matrix
+
+
+def _power_of_two(sizes: np.ndarray) -> np.ndarray:
+    """Return the powers of two nearest to positive numbers, one for zero."""
+    return np.exp2(np.round(np.log2(np.where(sizes > 0, sizes, 1.0))))

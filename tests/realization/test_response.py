@@ -225,6 +225,20 @@ class TestTransmissionZeros:
         assert zeros.size == 4
         assert matched(transmission_zeros(scaled), zeros) < 1e-10 * np.abs(zeros).max()
 
+    @pytest.mark.parametrize("unit", [1e-60, 1e-12, 1e12, 1e30])
+    def test_units_of_one_output_do_not_matter(self, unit):
+        plain = random_linear(np.random.default_rng(3), 4, 2, 2)
+        state = 1e-12 * np.array([1.0, 1e-3, 1.0, 1e-3])
+        zeros = transmission_zeros(plain)
+        scaled = LinearSSM(
+            plain.A / state * state[:, np.newaxis],
+            plain.B * state[:, np.newaxis],
+            plain.C / state * [[unit], [1.0]],
+            plain.D * [[unit], [1.0]],
+        )
+        assert zeros.size == 4
+        assert matched(transmission_zeros(scaled), zeros) < 1e-10 * np.abs(zeros).max()
+
     def test_unequal_channels_with_a_common_zero(self):
         # both outputs are (z - 0.2) / ((z - 0.1)(z - 0.3)), one three times the other
         A, B = np.diag([0.1, 0.3]), np.ones((2, 1))
