@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ._linalg import rank_tolerance, stability_margin
 from ._validation import as_array, as_choice, as_dt, as_integer
-from .exceptions import NotMinimalError, UnstableModelError
+from .exceptions import AccuracyError, NotMinimalError, UnstableModelError
 from .family import boundary_zeros, innovation_data, lower_root
 from .lyapunov import lyapunov_factor
 from .models import CovarianceModel
@@ -239,7 +239,8 @@ def past_future_information(cov: CovarianceModel) -> float:
     NotPositiveRealError
         If the data are those of no process.
     AccuracyError
-        If the spectral density is singular at every frequency.
+        If the spectral density is singular at every frequency, or a canonical correlation
+        coefficient is 1 to rounding though it touches zero nowhere.
 
     Warns
     -----
@@ -270,6 +271,13 @@ def past_future_information(cov: CovarianceModel) -> float:
     _, _, sigma, K = _past_and_future(cov)
     if boundary_zeros(cov, np.linalg.eigvals(cov.A - K @ cov.C)).any():
         return np.inf
+    if sigma.size and sigma[0] == 1.0:
+        raise AccuracyError(
+            "A canonical correlation coefficient is 1 to rounding, so the information is larger "
+            f"than can be computed; the stability margin is {stability_margin(cov.A, cov.dt):.1e}."
+            " Likely cause: a pole on the stability boundary to rounding; leave its mode out.",
+            residual=1.0,
+        )
     return float(-0.5 * np.log1p(-(sigma**2)).sum())
 
 

@@ -129,17 +129,21 @@ def unchecked_lyapunov(A: np.ndarray, Q: np.ndarray, *, dt: float) -> np.ndarray
     Returns
     -------
     (n, n) ndarray
-        Symmetric; meaningless where the equation is singular.
+        Symmetric; meaningless where the equation is singular, infinite where the solver says so.
     """
     if np.iscomplexobj(A) or np.iscomplexobj(Q):
         if dt == 0.0:
             return symmetrize(scipy.linalg.solve_continuous_lyapunov(A, -Q))
         return symmetrize(scipy.linalg.solve_discrete_lyapunov(A, Q))
     from slycot import sb03md57
+    from slycot.exceptions import SlycotError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nearly singular equations: judged by the caller
-        solution, scale = sb03md57(A, C=-Q, dico=_kind(dt), job="X", trana="T")[2:4]
+        try:
+            solution, scale = sb03md57(A, C=-Q, dico=_kind(dt), job="X", trana="T")[2:4]
+        except SlycotError:  # two eigenvalues cancel to rounding
+            return np.full_like(A, np.inf)
     return symmetrize(solution / scale)
 
 
@@ -181,10 +185,12 @@ def _require_stable(A: np.ndarray, dt: float) -> float:
 
 def _check(A: np.ndarray, Q: np.ndarray, P: np.ndarray, dt: float, margin: float) -> None:
     """Raise if P does not solve the equation to 1e-8 of its terms."""
-    moved = A @ P if dt == 0.0 else A @ P @ A.conj().T
-    error = moved + moved.conj().T + Q if dt == 0.0 else moved - P + Q
-    scale = max(np.linalg.norm(moved), np.linalg.norm(Q), 0.0 if dt == 0.0 else np.linalg.norm(P))
-    residual = float(np.linalg.norm(error) / scale) if scale > 0 else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+        moved = A @ P if dt == 0.0 else A @ P @ A.conj().T
+        error = moved + moved.conj().T + Q if dt == 0.0 else moved - P + Q
+        sizes = [np.linalg.norm(matrix) for matrix in (moved, Q, P)[: 2 if dt == 0.0 else 3]]
+        residual = float(np.linalg.norm(error) / max(sizes)) if max(sizes) else 0.0
+        residual = np.inf if np.isnan(residual) else residual
     if not residual <= 1e-8:
         raise AccuracyError(
             f"The Lyapunov solution has relative residual {residual:.2e}; the stability margin is "

@@ -211,9 +211,9 @@ def _gain(equation: RiccatiData, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     cross = (X @ C.T if dt == 0.0 else A @ X @ C.T) + S
     try:
         factor = scipy.linalg.cho_factor(Re, lower=True)
+        return scipy.linalg.cho_solve(factor, cross.T).T, Re
     except (np.linalg.LinAlgError, ValueError):
         return None
-    return scipy.linalg.cho_solve(factor, cross.T).T, Re
 
 
 def _defect(

@@ -261,7 +261,9 @@ def predict(
     else:
         x = filter_records(model, y, u, start, keep_covariances=False)[0][..., :-1, :]
     x = _advance(model, x, u, start, int(horizon) - 1)
-    return _require_finite(model.A, x @ model.C.T + u @ model.D.T)
+    with np.errstate(over="ignore", invalid="ignore"):
+        y_hat = x @ model.C.T + u @ model.D.T
+    return _require_finite(model.A, y_hat)
 
 
 def forecast(

@@ -71,3 +71,8 @@ def test_a_record_too_short_for_blocks_falls_back_to_the_criterion():
     assert result.trials == ()
     assert result.options["criterion"] == "svc"
     assert "chosen among" not in result.summary()
+
+
+def test_a_record_of_one_sample_is_too_short():
+    with pytest.raises(ValueError, match=r"too few samples: .* got 1 in 1"):
+        subspace_id([1.0], [1.0], 2)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from processes import random_process
 
 from realization import (
+    AccuracyError,
     CovarianceModel,
     InnovationSSM,
     NotMinimalError,
@@ -357,3 +358,9 @@ def test_realization_is_checked():
     with pytest.raises(UnstableModelError, match="realized `A` is not stable") as caught:
         covariance_realization(growing, 1, weighting="none")
     assert caught.value.stability_margin < 0
+
+
+def test_information_that_rounding_hides_is_refused():
+    cov = CovarianceModel(np.diag([1 - 1e-12, 0.3]), [[1.0, 1.0]], [[0.03], [0.01]], [[1.0]])
+    with pytest.raises(AccuracyError, match=r"coefficient is 1 to rounding.* margin is 1.0e-12"):
+        past_future_information(cov)

@@ -90,6 +90,12 @@ def test_a_wrong_solution_is_noticed(monkeypatch):
     assert caught.value.residual > 1e-8
 
 
+def test_what_the_solver_refuses_is_named():
+    A = np.array([[0.5, 1e60], [0.0, 0.3]])  # eigenvalues reciprocal to rounding, relative to 1e60
+    with pytest.raises(AccuracyError, match="badly scaled state: balance the model"):
+        solve_lyapunov(A, np.ones((2, 2)), dt=1.0)
+
+
 def test_nearly_unstable_is_solved_without_noise():
     A = np.array([[1 - 1e-12]])
     P = solve_lyapunov(A, np.eye(1), dt=1.0)

@@ -196,6 +196,12 @@ def test_no_solution_is_named():
         )
 
 
+def test_data_that_overflow_are_named():
+    A, C = np.diag([1e100, 0.1]), np.full((2, 2), 1e-12)
+    with pytest.raises(AccuracyError, match="No stabilising solution"):
+        solve_filter_riccati(A, C, np.ones((2, 2)), 1e-24 * np.eye(2), np.zeros((2, 2)), dt=0.0)
+
+
 @pytest.mark.parametrize(
     ("noise", "message"),
     [(0.0, "outputs are linearly dependent"), (1e-14, "Leave out the dependent outputs")],

@@ -415,3 +415,15 @@ def test_order_64_in_good_time():
         dt=0.0,
     )
     assert_same(continuize(discretize(model, 0.1)), model, 1e-9)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-12])
+def test_fast_poles_have_a_logarithm(size):
+    model = LinearSSM(size * np.eye(2), np.ones((2, 1)), np.ones((1, 2)))
+    np.testing.assert_allclose(continuize(model).A, np.log(size) * np.eye(2), rtol=1e-14)
+
+
+def test_a_badly_scaled_state_is_sampled():
+    model = LinearSSM([[0.5, 1e60], [0.0, 0.3]], np.ones((2, 1)), np.ones((1, 2)))
+    corner = 1e60 * (np.log(0.5) - np.log(0.3)) / 0.2  # of the logarithm of a triangular matrix
+    assert continuize(model).A[0, 1] == pytest.approx(corner, rel=1e-13)

@@ -307,6 +307,9 @@ def test_overflow_is_an_error_that_says_when(kind):
         predict(model, np.zeros((400, 1)), u)
     with pytest.raises(UnstableModelError, match="output overflows at sample 310"):
         predict(model, np.zeros((400, 1)), u, horizon=200)
+    large = InnovationSSM([[1e100]], [[1e60]], [[1e-50]], [[1.0]])  # the states stay finite
+    with pytest.raises(UnstableModelError, match="output overflows at sample 4"):
+        predict(large, np.ones((5, 1)), horizon=2)
     assert np.isfinite(simulate(model, u[:300]).y).all()
 
 
