@@ -143,7 +143,7 @@ def test_registering(registered):
 
 @pytest.mark.parametrize("value", [np.eye(2), {"A": 1}, None, Evidence])
 def test_only_records_are_saved(value, path):
-    with pytest.raises(TypeError, match="`model` must be one of BilinearSSM, CovarianceModel"):
+    with pytest.raises(TypeError, match=r"`model` must be one of .*BilinearSSM, "):
         save(value, path)
     assert not path.exists()
 
