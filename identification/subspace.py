@@ -151,7 +151,8 @@ def subspace_id(
     the rest; the least-squares routes add O(T p (n m)^2). Nothing is changed silently: offsets are
     in ``result.offset``, everything else in ``result.warnings``. Limits: "n4sid", "moesp", "cva"
     and "ivm" assume open loop (inputs chosen without looking at the outputs); eigenvalues of an
-    estimated A may be unstable, which is reported; B and D need an input that excites.
+    estimated A may be unstable, which is reported; B and D need an input that excites; outputs are
+    weighed in the units given ("n4sid" most): choose units in which they are of similar size.
 
     References
     ----------
