@@ -13,6 +13,7 @@ from .named_processes import (
 from .processes import LinearSDE
 from .retiming import irreversibility, retime
 from .reversal import BackwardSSM, backward_model, reverse
+from .samplers import sample_forward, sample_reverse
 from .score import ReverseSDE, reverse_time_sde
 from .smoothing import two_filter_smooth
 
@@ -32,6 +33,8 @@ __all__ = [
     "reverse",
     "reverse_time_sde",
     "sample_backward",
+    "sample_forward",
+    "sample_reverse",
     "score_from_denoiser",
     "smoother_score",
     "two_filter_smooth",

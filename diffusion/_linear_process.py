@@ -11,6 +11,7 @@ A process says how its coefficients and its transitions are found; the rest foll
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import fields
 from functools import partial
 from itertools import pairwise
@@ -30,6 +31,7 @@ __all__ = [
     "ReverseKernel",
     "as_interval",
     "as_points",
+    "isotropic_numbers",
     "precision_root",
     "require_process",
 ]
@@ -292,15 +294,20 @@ class LinearProcess(ABC):
         L = np.hstack([Phi @ semidefinite_factor(self._start()), semidefinite_factor(Q)])
         L = row_space(L).factor
         kernels = []
-        for s, t in pairwise(times):
-            Phi, offset, Q = self._move(s, t)
-            given = row_space(np.hstack([Phi @ L, semidefinite_factor(Q)]))
+        for Phi, offset, W in self._moves(times):
+            given = row_space(np.hstack([Phi @ L, W]))
             r = L.shape[1]
             J = L @ given.rows[:, :r].T @ given.inverse
             following = Phi @ mean + offset
             kernels.append(ReverseKernel(J, mean - J @ following, L @ given.rest[:, :r].T))
             mean, L = following, given.factor
         return kernels
+
+    def _moves(self, times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield Phi, offset and a factor of Q for each step of an increasing grid."""
+        for s, t in pairwise(times):
+            Phi, offset, Q = self._move(s, t)
+            yield Phi, offset, semidefinite_factor(Q)
 
     def _start(self) -> np.ndarray:
         """Return the covariance at time 0."""
@@ -363,6 +370,16 @@ def as_points(x: ArrayLike, n: int, name: str = "x") -> np.ndarray:
     if array.ndim == 0 or array.shape[-1] != n:
         raise ValueError(f"`{name}` must have shape (..., {n}); got {array.shape}.")
     return array if array.dtype == np.float32 else array.astype(float, copy=False)
+
+
+def isotropic_numbers(Phi: np.ndarray, Q: np.ndarray, need: str) -> tuple[float, float]:
+    """Return a and sigma with Phi = a I and Q = sigma^2 I, or refuse, saying what needs it."""
+    a, q = Phi[0, 0], Q[0, 0]
+    if not (np.array_equal(Phi, a * np.eye(len(Phi))) and np.array_equal(Q, q * np.eye(len(Q)))):
+        raise ValueError(
+            f"{need} multiples of the identity, such as VariancePreserving or VarianceExploding."
+        )
+    return float(a), float(np.sqrt(q))
 
 
 def precision_root(P: np.ndarray, which: str) -> np.ndarray:

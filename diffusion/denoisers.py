@@ -28,7 +28,13 @@ from realization.internal import (
     require_real,
 )
 
-from ._linear_process import LinearProcess, as_points, precision_root, require_process
+from ._linear_process import (
+    LinearProcess,
+    as_points,
+    isotropic_numbers,
+    precision_root,
+    require_process,
+)
 from .score import Field
 
 __all__ = ["score_from_denoiser", "smoother_score"]
@@ -112,7 +118,9 @@ def score_from_denoiser(
             )
             return -answer @ inverse.astype(x.dtype)
         if predicts == "velocity":
-            a, sigma = _isotropic(Phi, Q)
+            a, sigma = isotropic_numbers(
+                Phi, Q, 'predicts="velocity" needs a process whose coefficients are'
+            )
             answer = (a * x - sigma * answer) / (a**2 + sigma**2)
         return _score_of_data(x, answer, (Phi, offset), root)
 
@@ -224,17 +232,6 @@ def _as_array(answer: Any, x: np.ndarray) -> np.ndarray:
             f"`denoiser` must return the shape of its input, {x.shape}; got {array.shape}."
         )
     return array.astype(x.dtype, copy=False)
-
-
-def _isotropic(Phi: np.ndarray, Q: np.ndarray) -> tuple[float, float]:
-    """Return a and sigma with Phi = a I and Q = sigma^2 I, or refuse."""
-    a, q = Phi[0, 0], Q[0, 0]
-    if not (np.array_equal(Phi, a * np.eye(len(Phi))) and np.array_equal(Q, q * np.eye(len(Q)))):
-        raise ValueError(
-            'predicts="velocity" is defined for processes that are multiples of the identity, such '
-            'as VariancePreserving; for others train a "noise" or "data" prediction.'
-        )
-    return float(a), float(np.sqrt(q))
 
 
 def _score_of_data(

@@ -6,8 +6,9 @@ the matrix exponential and the noise integral. Coefficients that change: their m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
+from itertools import repeat
 
 import numpy as np
 import scipy
@@ -199,6 +200,14 @@ class LinearSDE(LinearProcess):
             return _integrated_moments(self, s, t)
         F, f, G = self.coefficients(s)
         return constant_moments(F, f, G, t - s)
+
+    def _moves(self, times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        steps = np.diff(times)
+        changes = callable(self.F) or callable(self.G) or callable(self.f)
+        if changes or not steps.size or np.ptp(steps) > 4 * np.finfo(float).eps * times[-1]:
+            return super(LinearSDE, self)._moves(times)
+        Phi, offset, Q = self._move(0.0, float(steps.mean()))  # equal steps: one move for all
+        return repeat((Phi, offset, semidefinite_factor(Q)), steps.size)
 
     def _stationary_covariance(self) -> np.ndarray:
         if callable(self.F) or callable(self.G):
