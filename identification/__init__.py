@@ -1,5 +1,6 @@
 """Data to model: subspace identification and everything around it."""
 
+from .bilinear import bilinear_id
 from .data import Experiments, split
 from .expectation_maximization import em
 from .hankel_factor import HankelFactor
@@ -19,6 +20,7 @@ __all__ = [
     "IdentificationResult",
     "OrderTable",
     "ResidualTests",
+    "bilinear_id",
     "compare",
     "em",
     "fit_percent",

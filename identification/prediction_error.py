@@ -353,8 +353,8 @@ def _result(
         "offset": "estimate" if problem.estimate_offset else "none",
         "delay": start.options.get("delay", 0),
         "iterations": fit.steps,
-        "criterion": f"{best.criterion:.6f}",
-        "criterion of the start": "overflow" if fit.start is None else f"{fit.start.criterion:.6f}",
+        "criterion": round(best.criterion, 6),
+        "criterion of the start": np.inf if fit.start is None else round(fit.start.criterion, 6),
         "dt": raw.dt,
     }
     return IdentificationResult(
