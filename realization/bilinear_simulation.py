@@ -56,7 +56,9 @@ def bilinear_response(
             )
         e = _innovations(model, u, x0, rng) if noise else np.zeros((1, model.n_outputs))
         x = _states(model, model.A, model.B, u, e if noise else None, x0)
-    return _require_finite(model, x[..., :-1, :] @ model.C.T + u @ model.D.T + e), x
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = x[..., :-1, :] @ model.C.T + u @ model.D.T + e
+    return _require_finite(model, y), x
 
 
 def bilinear_prediction(
@@ -75,7 +77,9 @@ def bilinear_prediction(
             moved[..., 0, :] = start
             moved[..., 1:, :] = _step(model, x[..., :-1, :], u[..., :-1, :])
             x = moved
-    return _require_finite(model, x @ model.C.T + u @ model.D.T)
+    with np.errstate(over="ignore", invalid="ignore"):
+        y_hat = x @ model.C.T + u @ model.D.T
+    return _require_finite(model, y_hat)
 
 
 def bilinear_forecast(
