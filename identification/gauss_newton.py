@@ -35,11 +35,11 @@ from .model_repair import stabilize
 
 __all__ = ["Search", "Solution", "minimize"]
 
-INNER_DECREASE = 1e-3  # relative decrease of the squares that asks for new coordinates and weights
+INNER_DECREASE = 1e-5  # relative decrease of the squares that asks for new coordinates and weights
 INNER_EVALUATIONS = 8  # evaluations per local coordinates
 TOLERANCE = 1e-6  # part of the weighted error that the free directions may still explain at the end
 SLACK = 1e-6  # relative, of a stability margin
-STALL = 1e-9  # decrease of the criterion in one outer step that ends the search
+STALL = 2e-4  # decrease of the criterion per sample in one outer step that ends the search
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +130,8 @@ def minimize(
             point = _point(problem, moved, same, weight, power)
     if point is None:
         return None
-    steps, converged = 0, False
+    stall = STALL / problem.data.n_samples  # 1e-4 of log-likelihood
+    steps, converged, radius = 0, False, 1.0
     while steps < max_iterations and not converged:
         system, basis = point.system, (point.T, point.Tinv)
         if system.A.size and not problem.held.any():
@@ -138,12 +139,14 @@ def minimize(
             system, basis = system.transformed(T, Tinv), (point.T @ T, Tinv @ point.Tinv)
         if not problem.simulate:
             weight = whitener(point.line.moment, power)
-        system, converged = _descend(problem, system, weight, limit)
+        system, way = _descend(problem, system, weight, limit, radius)
+        converged = way is None
+        radius = max(1.0, 2.0 * (way or 0.0))
         following = _point(problem, system, basis, weight, power)
         if following is None or following.criterion > point.criterion:
             converged = True
         else:
-            converged = converged or point.criterion - following.criterion <= STALL
+            converged = converged or point.criterion - following.criterion <= stall
             point = following
         steps += 1
         report(point.criterion)
@@ -175,13 +178,16 @@ class _Moved(Exception):  # noqa: N818 - a signal, not an error
 
 
 def _descend(
-    problem: Problem, system: System, weight: np.ndarray, limit: float
-) -> tuple[System, bool]:
-    """Minimise the weighted squares in local coordinates; tell whether there was anything to do."""
+    problem: Problem, system: System, weight: np.ndarray, limit: float, radius: float
+) -> tuple[System, float | None]:
+    """Minimise the weighted squares in local coordinates from a first trust radius.
+
+    Returns the system and the length of the way, None if there was nothing to gain.
+    """
     basis = local_basis(system, problem.free, problem.held)
     origin, d = system.vector(), basis.shape[1]
     if d == 0:
-        return system, True
+        return system, None
     last: dict[bytes, tuple[Linearization, System | None]] = {}
 
     def errors(beta: np.ndarray) -> np.ndarray:
@@ -209,21 +215,22 @@ def _descend(
     left, sigma, _ = np.linalg.svd(slopes, full_matrices=False)
     explained = left[:, sigma > 1e-12 * sigma[0]].T @ origin_errors
     if size == 0 or float(np.linalg.norm(explained)) <= TOLERANCE * size:
-        return system, True
+        return system, None
+    scale = size / np.maximum(sizes, 1e-8 * sizes.max())
     try:
         fit = scipy.optimize.least_squares(
             errors,
             np.zeros(d),
             jac=jacobian,
-            x_scale=size / np.maximum(sizes, 1e-8 * sizes.max()),
+            x_scale=radius * scale,  # the first trust region is a ball in x / x_scale
             ftol=INNER_DECREASE,
             xtol=1e-12,
             gtol=1e-12,
             max_nfev=INNER_EVALUATIONS,
         )
     except _Moved as moved:
-        return moved.system, False
-    return system.with_vector(origin + basis @ fit.x), False
+        return moved.system, radius
+    return system.with_vector(origin + basis @ fit.x), float(np.linalg.norm(fit.x / scale))
 
 
 def _stable_side(problem: Problem, system: System, weight: np.ndarray) -> System | None:

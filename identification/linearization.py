@@ -23,6 +23,7 @@ __all__ = [
     "Evaluation",
     "Linearization",
     "Problem",
+    "along_basis",
     "fitted_state",
     "linearize",
     "run_chunks",
@@ -154,7 +155,7 @@ def linearize(
             ):
                 parts = [derivatives[:, :, :local], errors[:, :, np.newaxis]]
                 if d:
-                    parts.insert(1, derivatives[:, :, n + p :] @ basis)
+                    parts.insert(1, along_basis(derivatives, basis))
                 rows = weight @ np.concatenate(parts, axis=2)
                 moment += errors.T @ errors
                 reach += states.T @ states
@@ -254,6 +255,20 @@ def run_chunks(
         horizon=problem.horizon,
         entries=entries,
     )
+
+
+def along_basis(derivatives: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Return the derivatives (L, p, d) along local coordinates, by one matrix product.
+
+    Parameters
+    ----------
+    derivatives : (L, p, q) ndarray
+        Along x0, the offset and the entries, which come last.
+    basis : (entries, d) ndarray
+        Local coordinates of the entries.
+    """
+    L, p, q = derivatives.shape
+    return (derivatives.reshape(L * p, q)[:, q - len(basis) :] @ basis).reshape(L, p, -1)
 
 
 def whitener(moment: np.ndarray, power: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import scipy
 from realization.internal import triangular_factor
 
 from .gauss_newton import Solution
-from .linearization import Problem, linearize, run_chunks, whitener
+from .linearization import Problem, along_basis, linearize, run_chunks, whitener
 from .local_coordinates import System, local_basis
 
 __all__ = ["entries_in_coordinates", "parameter_factor"]
@@ -106,7 +106,7 @@ def _windowed_scores(
     for number in range(len(data)):
         R = np.zeros((0, fixed + d))
         for _, derivatives, _ in run_chunks(problem, system, nuisance, number, entries=True):
-            rows = _local_rows(weight, derivatives, basis, fixed, n + p)
+            rows = _local_rows(weight, derivatives, basis, fixed)
             R = triangular_factor(np.vstack([R, rows.reshape(-1, fixed + d)]))
         tops.append(R[:n])
         shared = triangular_factor(np.vstack([shared, R[n:, n:]]))
@@ -116,7 +116,7 @@ def _windowed_scores(
         state_part = _solve(top[:, :n], top[:, n:])
         scores = []
         for errors, derivatives, _ in run_chunks(problem, system, nuisance, number, entries=True):
-            rows = _local_rows(weight, derivatives, basis, fixed, n + p)
+            rows = _local_rows(weight, derivatives, basis, fixed)
             rows = rows[:, :, n:] - rows[:, :, :n] @ state_part
             rows = rows[:, :, fixed - n :] - rows[:, :, : fixed - n] @ offset_part
             scores.append(np.einsum("tkd,tk->td", rows, errors @ weight.T))
@@ -131,11 +131,11 @@ def _windowed_scores(
 
 
 def _local_rows(
-    weight: np.ndarray, derivatives: np.ndarray, basis: np.ndarray, fixed: int, first: int
+    weight: np.ndarray, derivatives: np.ndarray, basis: np.ndarray, fixed: int
 ) -> np.ndarray:
     """Return the weighted derivatives along [x0, offset, local coordinates]."""
-    local = derivatives[:, :, first:] @ basis
-    return weight @ np.concatenate([derivatives[:, :, :fixed], local], axis=2)
+    along = along_basis(derivatives, basis)
+    return weight @ np.concatenate([derivatives[:, :, :fixed], along], axis=2)
 
 
 def _solve(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
