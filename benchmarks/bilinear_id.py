@@ -1,6 +1,6 @@
 """How much of what a bilinear plant is, beyond its best linear model, does bilinear_id find?
 
-Run ``python benchmarks/bilinear_id.py [seeds]`` (default 20; about a minute a seed). Random plants
+Run ``python benchmarks/bilinear_id.py [seeds]`` (default 5; 2 minutes a seed). Random plants
 of order 2 and 3 with one output and 1 or 2 inputs, white or filtered (pole 0.8) input of unit
 variance, 2000 samples with white output noise. Models are scored on 2000 new samples, one step
 ahead: with V the mean square error of the best linear model of the same order, of bilinear_id and
@@ -50,7 +50,11 @@ def random_input(rng, kind, m):
 
 
 def bilinear_case(seed, n, m, kind, noise):
-    """Return plant, outputs and inputs of a plant whose output has no extreme bursts."""
+    """Return plant, outputs and inputs; the output of either record stays within 10 deviations.
+
+    A plant that is mean-square stable for white inputs may burst for filtered ones: then one burst
+    on the second record decides the score, for any model.
+    """
     rng = np.random.default_rng(seed)
     while True:
         plant = random_plant(rng, n, m)
@@ -59,7 +63,7 @@ def bilinear_case(seed, n, m, kind, noise):
             y = simulate(plant, u).y
         except UnstableModelError:
             continue
-        if np.abs(y).max() < 50 * y.std():
+        if np.abs(y).max() < 10 * min(y[:SAMPLES].std(), y[SAMPLES:].std()):
             return plant, y + noise * y.std() * rng.standard_normal(y.shape), u
 
 
@@ -151,7 +155,7 @@ def measured(folder):
 def main():
     """Print the three tables."""
     warnings.simplefilter("ignore", NumericalWarning)
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     simulated(seeds)
     linear(seeds)
     folder = os.environ.get("STOCHASTIC_REALIZATION_DATA")
