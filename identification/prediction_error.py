@@ -107,13 +107,14 @@ def pem(
 
     Notes
     -----
-    Gauss-Newton with a trust region over directions that change the input-output map (local
+    Gauss-Newton with a trust region over directions that change the input-output map only (local
     coordinates: what a change of basis of the state does is projected out); initial states and
-    offset are eliminated. A - K C stays stable (for simulation A): an unstable trial is mirrored
-    inside. The result is never worse on the record than the start, and is the same, in its own
-    coordinates, from every start with the same input-output map. Cost per evaluation: O(T q n (n +
-    p) + T p d^2) for q entries and d local coordinates, in memory independent of T. It finds the
-    optimum that the start leads to: start from a good model.
+    offset are eliminated. A - K C (for simulation A) stays stable, and forgets its initial state
+    within the longest run: a trial beyond is replaced by the stable predictor of the same process.
+    The result is never worse on the record than the start, and up to a change of basis it is the
+    same from every start with the same input-output map. Cost per evaluation: O(T q n (n + p) + T
+    p d^2) for q entries and d local coordinates, in memory independent of T. It finds the optimum
+    that the start leads to: start from a good model.
 
     `covariance` describes deviations orthogonal to changes of basis, so it is singular with rank
     d, and exact to first order for everything that does not depend on the basis (poles, frequency
