@@ -78,7 +78,8 @@ class IdentificationResult:
     warnings : tuple of str
         Everything that had to be said: what was changed, what is doubtful.
     covariance : ndarray or None
-        Covariance of the entries of A, B, C, (D,) K row by row; None when the method gives none.
+        Covariance of the entries of A, (N,) B, C, D, K row by row, held ones zero; None when the
+        method gives none.
     fits : dict of str to (p,) ndarray
         Fit percentages on the estimation record, by name of the horizon.
     n_samples : int
