@@ -22,7 +22,7 @@ from realization.internal import initial_moments, triangular_factor
 
 from ._factors import RowSpace, joint_factor, row_space, semidefinite_factor
 
-__all__ = ["AnyGaussian", "Link", "WhitenedPath", "run_filter", "time_links", "whiten"]
+__all__ = ["AnyGaussian", "Link", "WhitenedPath", "run_filter", "stationary_link", "whiten"]
 
 AnyGaussian = GaussianSSM | InnovationSSM | BilinearSSM
 
@@ -64,7 +64,7 @@ def whiten(model: AnyGaussian, u: np.ndarray) -> WhitenedPath:
         if isinstance(model, BilinearSSM):
             A = A + np.tensordot(u[t], model.N, axes=1)
         m[t + 1] = A @ m[t] + model.B @ u[t]
-        following, forward, backward = time_links(A, model.C, W, D, path.factors[-1])
+        following, forward, backward = _time_links(A, model.C, W, D, path.factors[-1])
         path.factors.append(following.factor)
         path.inverses.append(following.inverse)
         path.forward.append(forward)
@@ -73,7 +73,7 @@ def whiten(model: AnyGaussian, u: np.ndarray) -> WhitenedPath:
     return path
 
 
-def time_links(
+def _time_links(
     A: np.ndarray, C: np.ndarray, W: np.ndarray, D: np.ndarray, F: np.ndarray
 ) -> tuple[RowSpace, Link, Link]:
     """Return the next state's factor (with its inverse), the forward and the backward link."""
@@ -84,6 +84,23 @@ def time_links(
     forward = Link(rows[:, :r], rows[:, r:], output[:, :r], output[:, r:])
     backward = Link(rows[:, :r].T, rest[:, :r].T, output @ rows.T, output @ rest.T)
     return following, forward, backward
+
+
+def stationary_link(
+    A: np.ndarray, C: np.ndarray, W: np.ndarray, D: np.ndarray, P: RowSpace
+) -> Link:
+    """Return the backward link of a stationary model; P splits a factor of its covariance.
+
+    Both ends use the same coordinates, so that the links compose. Rounding makes the rows of
+    ``P.inverse [A F, W]`` nearly orthonormal only, the last ones (of the smallest deviations)
+    least: they are corrected in that order.
+    """
+    r = P.factor.shape[1]
+    rows = P.inverse @ np.hstack([A @ P.factor, W])
+    basis, triangle = np.linalg.qr(rows.T, mode="complete")
+    rows = (basis[:, :r] * np.where(np.diag(triangle) < 0, -1.0, 1.0)).T
+    rest, output = basis[:, r:].T, np.hstack([C @ P.factor, D])
+    return Link(rows[:, :r].T, rest[:, :r].T, output @ rows.T, output @ rest.T)
 
 
 def run_filter(

@@ -59,6 +59,11 @@ def sample_backward(
     AccuracyError
         If `y` is given and the covariance of an innovation is singular.
 
+    Warns
+    -----
+    NumericalWarning
+        If `final_state` is so far from its mean that no draw reaches it.
+
     See Also
     --------
     smooth : Mean and covariance of the states given the outputs.

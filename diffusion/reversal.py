@@ -16,6 +16,7 @@ Verghese and Kailath; the reverse drift is Nelson's.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -28,6 +29,7 @@ from realization import (
     CovarianceModel,
     GaussianSSM,
     InnovationSSM,
+    NumericalWarning,
     Simulation,
     bilinear_gramians,
     innovation_form,
@@ -49,10 +51,11 @@ from realization.internal import (
 )
 
 from ._factors import RowSpace, joint_factor, row_space, semidefinite_factor
-from ._whitening import AnyGaussian, WhitenedPath, time_links, whiten
+from ._whitening import AnyGaussian, WhitenedPath, stationary_link, whiten
 
 __all__ = ["BackwardSSM", "backward_model", "checked_model", "final_coordinates", "reverse"]
 
+_FAR = 40.0  # standard deviations that no draw reaches
 Stochastic = TypeVar("Stochastic", GaussianSSM, InnovationSSM, CovarianceModel)
 
 
@@ -77,31 +80,46 @@ class BackwardSSM:
         Backward state matrices.
     H : (T, p, n) or (p, n) ndarray
         Backward output matrices.
-    covariance : (T, n + p, n + p) or (n + p, n + p) ndarray
-        Covariances of :math:`(\eta_t, \zeta_t)`.
+    noise : (T, n + p, k) or (n + p, k) ndarray
+        Factors of the covariances of :math:`(\eta_t, \zeta_t)`.
     m : (T + 1, n) or (n,) ndarray
         Means of the states.
     mu : (T, p) or (p,) ndarray
         Means of the outputs.
-    P_end : (n, n) ndarray
-        Covariance of the last state, :math:`P_T`, or of every state of a stationary model.
+    end : (n, r) ndarray
+        Factor of the covariance of the last state, or of every state of a stationary model.
     dt : float
         Sample time.
+
+    Notes
+    -----
+    Covariances are kept as factors: where the state hardly varies in some directions, only a factor
+    has digits left for them, and the model amplifies what is wrong there.
     """
 
     J: np.ndarray
     H: np.ndarray
-    covariance: np.ndarray
+    noise: np.ndarray
     m: np.ndarray
     mu: np.ndarray
-    P_end: np.ndarray
+    end: np.ndarray
     dt: float
 
     def __post_init__(self) -> None:
-        for name in ("J", "H", "covariance", "m", "mu", "P_end"):
+        for name in ("J", "H", "noise", "m", "mu", "end"):
             array = as_array(name, getattr(self, name))
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariances (T, n + p, n + p) or (n + p, n + p) of the noise (eta, zeta)."""
+        return self.noise @ np.swapaxes(self.noise, -1, -2)
+
+    @property
+    def P_end(self) -> np.ndarray:
+        """Covariance (n, n) of the last state, or of every state of a stationary model."""
+        return self.end @ self.end.T
 
     @property
     def n_states(self) -> int:
@@ -154,22 +172,24 @@ class BackwardSSM:
         ValueError
             If `steps` is missing or disagrees with the model, or if `final_state` has another
             shape, or has probability zero because :math:`P_T` is singular.
+
+        Warns
+        -----
+        NumericalWarning
+            If `final_state` is so far from the mean that no draw reaches it.
         """
         T, n = _sample_steps(self, steps), self.n_states
         generator = as_generator(rng)
         m = np.broadcast_to(self.m, (T + 1, n))
-        end = row_space(semidefinite_factor(self.P_end))
-        last = final_coordinates(end, m[T], final_state, generator)[0]
+        last = final_coordinates(row_space(self.end), m[T], final_state, generator)[0]
         x = np.empty((*last.shape[:-1], T + 1, n))
         y = np.empty((*last.shape[:-1], T, self.n_outputs))
         x[..., T, :] = last - m[T]
         stacked = np.concatenate([self.J, self.H], axis=-2)
-        factor = semidefinite_factor(self.covariance) if self.steps is None else None
         for t in reversed(range(T)):
-            gain = stacked if self.steps is None else stacked[t]
-            F = semidefinite_factor(self.covariance[t]) if factor is None else factor
-            white = generator.standard_normal((*last.shape[:-1], F.shape[1]))
-            both = x[..., t + 1, :] @ gain.T + white @ F.T
+            gain, factor = (M if self.steps is None else M[t] for M in (stacked, self.noise))
+            white = generator.standard_normal((*last.shape[:-1], factor.shape[1]))
+            both = x[..., t + 1, :] @ gain.T + white @ factor.T
             x[..., t, :], y[..., t, :] = both[..., :n], both[..., n:]
         x += m
         x[..., T, :] = last
@@ -266,14 +286,12 @@ def backward_model(
     n, p = model.n_states, model.n_outputs
     Q, R, S = _stationary_noise(model)
     W, D = joint_factor(Q, R, S)
-    F = row_space(lyapunov_factor(model.A, W, dt=model.dt)).factor
-    following, _, link = time_links(model.A, model.C, W, D, F)
-    J, H = F @ link.A @ following.inverse, link.C @ following.inverse
-    noise = np.vstack([F @ link.W, link.D])
+    P = row_space(lyapunov_factor(model.A, W, dt=model.dt))
+    link = stationary_link(model.A, model.C, W, D, P)
+    J, H = P.factor @ link.A @ P.inverse, link.C @ P.inverse
+    noise = np.vstack([P.factor @ link.W, link.D])
     zeros = np.zeros(n), np.zeros(p)
-    return BackwardSSM(
-        J, H, noise @ noise.T, *zeros, following.factor @ following.factor.T, model.dt
-    )
+    return BackwardSSM(J, H, noise, *zeros, P.factor, model.dt)
 
 
 def reverse(model: Stochastic) -> Stochastic:
@@ -390,11 +408,21 @@ def final_coordinates(
         )
     z = (x - mean) @ law.inverse.T
     gap = np.abs(x - mean - z @ law.factor.T).max(initial=0.0)
-    if gap > 1e-8 * max(np.abs(x).max(initial=0.0), np.abs(mean).max(initial=0.0)):
+    scale = max(np.abs(M).max(initial=0.0) for M in (x, mean, law.factor))
+    if gap > 1e-8 * scale:
         raise ValueError(
             "`final_state` must be a state that the model can reach: its covariance is singular, "
             f"and the state given is {gap:.3g} away from those that have a density. Project it on "
             "the range of that covariance, around the mean, first."
+        )
+    if np.abs(z).max(initial=0.0) > _FAR:
+        warnings.warn(
+            f"`final_state` is {np.abs(z).max():.3g} standard deviations from the mean in one "
+            "direction of the state, which no draw of the model is: the paths that lead to it are "
+            "made by that number. A direction that hardly varies may hold rounding errors or "
+            "noise; project the state on the others, or give the model the noise.",
+            NumericalWarning,
+            stacklevel=4,
         )
     return x, z
 
@@ -403,14 +431,13 @@ def _finite_backward(model: AnyGaussian, path: WhitenedPath) -> BackwardSSM:
     """Return the backward model of a whitened path in the coordinates of the state."""
     T, n, p = len(path.backward), model.n_states, model.n_outputs
     J, H = np.empty((T, n, n)), np.empty((T, p, n))
-    covariance = np.empty((T, n + p, n + p))
+    width = max((link.W.shape[1] for link in path.backward), default=0)
+    noise = np.zeros((T, n + p, width))
     for t, link in enumerate(path.backward):
         J[t] = path.factors[t] @ link.A @ path.inverses[t + 1]
         H[t] = link.C @ path.inverses[t + 1]
-        noise = np.vstack([path.factors[t] @ link.W, link.D])
-        covariance[t] = noise @ noise.T
-    P_end = path.factors[T] @ path.factors[T].T
-    return BackwardSSM(J, H, covariance, path.m, path.mu, P_end, model.dt)
+        noise[t, :, : link.W.shape[1]] = np.vstack([path.factors[t] @ link.W, link.D])
+    return BackwardSSM(J, H, noise, path.m, path.mu, path.factors[T], model.dt)
 
 
 def _stationary_noise(model: AnyGaussian) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,14 @@ from gaussian_paths import KINDS, forward_covariance, random_gaussian
 from processes import random_process
 
 from diffusion import backward_model, sample_backward
-from realization import BilinearSSM, GaussianSSM, LinearSSM, simulate, smooth
+from realization import (
+    BilinearSSM,
+    GaussianSSM,
+    LinearSSM,
+    NumericalWarning,
+    simulate,
+    smooth,
+)
 
 DRAWS = 20_000
 
@@ -126,6 +133,28 @@ def test_same_seed_same_path():
     a, b = (sample_backward(model, steps=5, rng=7) for _ in range(2))
     assert np.array_equal(a.x, b.x)
     assert np.array_equal(a.y, b.y)
+
+
+def test_a_final_state_that_no_draw_reaches():
+    model = random_gaussian(0, 2, 1)
+    with pytest.warns(NumericalWarning, match="standard deviations from the mean"):
+        sample_backward(model, steps=3, final_state=[1e4, 0.0], rng=0)
+
+
+def test_nearly_singular_stationary_covariance():
+    """A chain of delays: three numbers a step fill sixty states through a smoothing channel."""
+    n = 60
+    A = np.eye(n, k=-1) * 0.6 + np.eye(n, k=-2) * 0.3
+    G = np.zeros((n, 3))
+    G[:3] = np.eye(3)
+    model = GaussianSSM(A, np.eye(n)[-1:], G @ G.T, [[1.0]])
+    backward = backward_model(model)
+    assert np.linalg.cond(backward.P_end) > 1e12
+    last = simulate(model, steps=200, noise=True, rng=0).x[-1]
+    x = backward.sample(steps=100, final_state=np.tile(last, (500, 1)), rng=1).x
+    deviation = np.sqrt(np.diag(backward.P_end))
+    found = x[:, 0].std(0) / deviation  # a hundred steps back the last state is forgotten
+    assert (np.abs(found - 1) < 5 / np.sqrt(2 * 500)).all()
 
 
 def test_refusals():
