@@ -12,7 +12,7 @@ import numpy as np
 
 from realization.internal import covariance_factor, rank_tolerance
 
-__all__ = ["RowSpace", "joint_factor", "row_space", "semidefinite_factor"]
+__all__ = ["RowSpace", "joint_factor", "row_space"]
 
 
 class RowSpace(NamedTuple):
@@ -41,18 +41,7 @@ def row_space(M: np.ndarray) -> RowSpace:
     )
 
 
-def semidefinite_factor(P: np.ndarray) -> np.ndarray:
-    """Return F (n, r) with F F' = P; eigenvalues that are rounding errors are left out.
-
-    The eigenvalues are those of the correlation matrix, so units do not matter.
-    """
-    deviation = np.sqrt(np.diag(P).clip(min=0.0))
-    unit = np.where(deviation > 0, deviation, 1.0)
-    tol = rank_tolerance(P.shape, 1.0)
-    return unit[:, np.newaxis] * covariance_factor(P / np.outer(unit, unit), tol=tol)
-
-
 def joint_factor(Q: np.ndarray, R: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return W (n, k) and V (p, k) with [W; V] [W; V]' = [[Q, S], [S', R]]."""
-    factor = semidefinite_factor(np.block([[Q, S], [S.T, R]]))
+    factor = covariance_factor(np.block([[Q, S], [S.T, R]]))
     return factor[: Q.shape[0]], factor[Q.shape[0] :]

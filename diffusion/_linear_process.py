@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from realization import AccuracyError
-from realization.internal import as_covariance, as_matrix, as_real, symmetrize
+from realization.internal import as_covariance, as_matrix, as_real, covariance_factor, symmetrize
 
-from ._factors import row_space, semidefinite_factor
+from ._factors import row_space
 from .score import ReverseSDE, reverse_time_sde
 
 __all__ = [
@@ -291,7 +291,7 @@ class LinearProcess(ABC):
         """
         Phi, offset, Q = self.transition(0.0, times[0])
         mean = Phi @ self.m0 + offset
-        L = np.hstack([Phi @ semidefinite_factor(self._start()), semidefinite_factor(Q)])
+        L = np.hstack([Phi @ covariance_factor(self._start()), covariance_factor(Q)])
         L = row_space(L).factor
         kernels = []
         for Phi, offset, W in self._moves(times):
@@ -307,7 +307,7 @@ class LinearProcess(ABC):
         """Yield Phi, offset and a factor of Q for each step of an increasing grid."""
         for s, t in pairwise(times):
             Phi, offset, Q = self._move(s, t)
-            yield Phi, offset, semidefinite_factor(Q)
+            yield Phi, offset, covariance_factor(Q)
 
     def _start(self) -> np.ndarray:
         """Return the covariance at time 0."""

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from realization import AccuracyError, BilinearSSM, GaussianSSM, InnovationSSM
-from realization.internal import initial_moments, triangular_factor
+from realization.internal import covariance_factor, initial_moments, triangular_factor
 
-from ._factors import RowSpace, joint_factor, row_space, semidefinite_factor
+from ._factors import RowSpace, joint_factor, row_space
 
 __all__ = ["AnyGaussian", "Link", "WhitenedPath", "run_filter", "stationary_link", "whiten"]
 
@@ -57,7 +57,7 @@ def whiten(model: AnyGaussian, u: np.ndarray) -> WhitenedPath:
     W, D = joint_factor(Q, R, S)
     m = np.empty((T + 1, model.n_states))
     m[0] = m0
-    start = row_space(semidefinite_factor(P0))
+    start = row_space(covariance_factor(P0))
     path = WhitenedPath(m, u @ model.D.T, [start.factor], [start.inverse], [], [])
     for t in range(T):
         A = model.A

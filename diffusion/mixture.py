@@ -21,10 +21,10 @@ from realization.internal import (
     as_generator,
     as_integer,
     as_matrix,
+    covariance_factor,
     register_record,
 )
 
-from ._factors import semidefinite_factor
 from ._linear_process import LinearProcess, as_interval, as_points, precision_root, require_process
 
 __all__ = ["GaussianMixture"]
@@ -166,7 +166,7 @@ class GaussianMixture:
         which = generator.choice(self.weights.size, size=count, p=self.weights)
         x = self.means[which]
         for k in np.unique(which):
-            factor = semidefinite_factor(self.covariances[k])
+            factor = covariance_factor(self.covariances[k])
             own = which == k
             x[own] += generator.standard_normal((own.sum(), factor.shape[1])) @ factor.T
         return x

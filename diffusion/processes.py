@@ -20,13 +20,13 @@ from realization.internal import (
     as_matrix,
     as_real,
     as_square,
+    covariance_factor,
     noise_integral,
     require_real,
     solve_lyapunov,
     symmetrize,
 )
 
-from ._factors import semidefinite_factor
 from ._linear_process import LinearProcess
 
 __all__ = ["LinearSDE", "constant_moments"]
@@ -139,7 +139,7 @@ class LinearSDE(LinearProcess):
             model = continuize(
                 GaussianSSM(A, unseen, Q, [[1.0]], m0=model.m0, P0=model.P0, dt=model.dt)
             )
-        return cls(model.A, semidefinite_factor(model.Q), m0=model.m0, P0=model.P0)
+        return cls(model.A, covariance_factor(model.Q), m0=model.m0, P0=model.P0)
 
     def to_discrete(self, dt: float) -> GaussianSSM:
         """Return the model of the samples: the state every `dt`, observed without noise.
@@ -207,7 +207,7 @@ class LinearSDE(LinearProcess):
         if changes or not steps.size or np.ptp(steps) > 4 * np.finfo(float).eps * times[-1]:
             return super(LinearSDE, self)._moves(times)
         Phi, offset, Q = self._move(0.0, float(steps.mean()))  # equal steps: one move for all
-        return repeat((Phi, offset, semidefinite_factor(Q)), steps.size)
+        return repeat((Phi, offset, covariance_factor(Q)), steps.size)
 
     def _stationary_covariance(self) -> np.ndarray:
         if callable(self.F) or callable(self.G):

@@ -20,6 +20,7 @@ from realization import (
 from realization.internal import (
     as_instance,
     as_real,
+    covariance_factor,
     lyapunov_factor,
     real_logarithm,
     require_discrete,
@@ -28,7 +29,7 @@ from realization.internal import (
     symmetrize,
 )
 
-from ._factors import row_space, semidefinite_factor
+from ._factors import row_space
 from .reversal import reverse
 
 __all__ = ["irreversibility", "retime"]
@@ -210,7 +211,7 @@ def _whole_steps(A: np.ndarray, Q: np.ndarray, k: int) -> tuple[np.ndarray, ...]
 
 def _fractional(model: GaussianSSM, h: float, nearest: bool) -> GaussianSSM:
     """Return the model at a speed that is no whole number, in units of the state's deviations."""
-    W = semidefinite_factor(model.Q)
+    W = covariance_factor(model.Q)
     P = row_space(lyapunov_factor(model.A, W, dt=model.dt))
     try:
         A = scipy.linalg.expm(h * real_logarithm(model.A)) if model.n_states else model.A
@@ -219,7 +220,7 @@ def _fractional(model: GaussianSSM, h: float, nearest: bool) -> GaussianSSM:
             f"There is no process at speed {h:g}: {error} Whole speeds exist.", violation=np.inf
         ) from error
     S = A @ np.linalg.solve(model.A, model.S)
-    R = row_space(semidefinite_factor(model.R))
+    R = row_space(covariance_factor(model.R))
     step, known = P.inverse @ A @ P.factor, P.inverse @ S @ R.inverse.T
     values, vectors = np.linalg.eigh(np.eye(len(step)) - step @ step.T - known @ known.T)
     least, largest = values.min(initial=0.0), np.abs(values).max(initial=0.0)

@@ -41,6 +41,7 @@ from realization.internal import (
     as_generator,
     as_instance,
     as_integer,
+    covariance_factor,
     lyapunov_factor,
     model_input,
     noise_covariances,
@@ -50,7 +51,7 @@ from realization.internal import (
     solve_lyapunov,
 )
 
-from ._factors import RowSpace, joint_factor, row_space, semidefinite_factor
+from ._factors import RowSpace, joint_factor, row_space
 from ._whitening import AnyGaussian, WhitenedPath, stationary_link, whiten
 
 __all__ = ["BackwardSSM", "backward_model", "checked_model", "final_coordinates", "reverse"]
@@ -445,7 +446,7 @@ def _stationary_noise(model: AnyGaussian) -> tuple[np.ndarray, np.ndarray, np.nd
     if not isinstance(model, BilinearSSM):
         return noise_covariances(model)
     Re = np.zeros((model.n_outputs,) * 2) if model.Re is None else model.Re
-    root = semidefinite_factor(Re)
+    root = covariance_factor(Re)
     B, D = np.hstack([model.B, model.K @ root]), np.hstack([model.D, root])
     N = np.concatenate([model.N, np.zeros((root.shape[1], *model.A.shape))])
     P = bilinear_gramians(BilinearSSM(model.A, N, B, model.C, dt=model.dt))[0]
@@ -455,7 +456,7 @@ def _stationary_noise(model: AnyGaussian) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _reverse_continuous(model: GaussianSSM) -> GaussianSSM:
     """Return the reverse of dx = A x dt + dw, dy = C x dt + dv, with its state read backwards."""
-    P = row_space(semidefinite_factor(solve_lyapunov(model.A, model.Q, dt=0.0)))
+    P = row_space(covariance_factor(solve_lyapunov(model.A, model.Q, dt=0.0)))
     inside = P.inverse @ model.A @ P.factor
     unreached = np.eye(model.n_states) - P.factor @ P.inverse
     A = P.factor @ inside.T @ P.inverse + unreached @ model.A @ unreached

@@ -23,9 +23,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, DTypeLike
 
-from realization.internal import Rng, as_array, as_choice, as_generator, as_real
+from realization.internal import Rng, as_array, as_choice, as_generator, as_real, covariance_factor
 
-from ._factors import semidefinite_factor
 from ._linear_process import (
     LinearProcess,
     ReverseKernel,
@@ -114,7 +113,7 @@ def sample_forward(
     kernels = []
     for s, t in pairwise(times):
         Phi, offset, Q = sde.transition(s, t)
-        kernels.append(ReverseKernel(Phi, offset, semidefinite_factor(Q)))
+        kernels.append(ReverseKernel(Phi, offset, covariance_factor(Q)))
     _affine_steps(path, _steps(times, progress), kernels, draw)
     return path
 

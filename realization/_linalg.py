@@ -39,16 +39,19 @@ def rank_tolerance(shape: tuple[int, ...], largest: float) -> float:
     return max(shape, default=0) * np.finfo(float).eps * largest
 
 
-def covariance_factor(P: np.ndarray, *, tol: float = 0.0) -> np.ndarray:
+def covariance_factor(P: np.ndarray) -> np.ndarray:
     """Return F (n, r) with F F' = P for a positive semidefinite P, r its numerical rank.
 
-    Eigenvalues at or below ``tol * largest`` (and all that rounding made negative) are dropped.
+    The rank rule is applied to the correlation matrix, so units do not matter. What rounding leaves
+    of a zero eigenvalue is dropped: its root would be noise of 1e-8 in a direction that has none.
     """
     if P.shape[0] == 0:
         return np.zeros((0, 0), dtype=P.dtype)
-    eigenvalues, vectors = scipy.linalg.eigh(symmetrize(P))
-    keep = eigenvalues > max(tol * eigenvalues[-1], 0.0)
-    return vectors[:, keep] * np.sqrt(eigenvalues[keep])
+    deviation = np.sqrt(np.diag(P).real.clip(min=0.0))
+    unit = np.where(deviation > 0, deviation, 1.0)
+    eigenvalues, vectors = scipy.linalg.eigh(symmetrize(P / unit / unit[:, np.newaxis]))
+    keep = eigenvalues > rank_tolerance(P.shape, max(eigenvalues[-1], 0.0))
+    return unit[:, np.newaxis] * vectors[:, keep] * np.sqrt(eigenvalues[keep])
 
 
 def triangular_factor(matrix: np.ndarray) -> np.ndarray:

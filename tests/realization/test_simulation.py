@@ -152,6 +152,16 @@ def test_noise_has_the_models_law(kind):
     assert np.abs(cross - expected).max() <= 0.05 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-8])
+def test_no_noise_where_the_covariance_has_none(scale):
+    direction = np.array([1.0, scale * 0.3, -0.7])
+    Q = np.outer(direction, direction)
+    model = GaussianSSM(np.zeros((3, 3)), np.eye(3), Q, np.zeros((3, 3)), P0=Q)
+    x = simulate(model, steps=50, noise=True, rng=0).x
+    shape = x[:, 1] / x[:, 0]
+    np.testing.assert_allclose(shape, direction[1], rtol=1e-13)
+
+
 def test_noise_is_reproducible_and_a_given_start_is_kept():
     model = random_gaussian(np.random.default_rng(8), 2, 0, 1)
     a, b = (simulate(model, steps=20, noise=True, rng=1) for _ in range(2))
