@@ -47,7 +47,7 @@ def covariance_factor(P: np.ndarray) -> np.ndarray:
     """
     if P.shape[0] == 0:
         return np.zeros((0, 0), dtype=P.dtype)
-    deviation = np.sqrt(np.diag(P).real.clip(min=0.0))
+    deviation = np.sqrt(np.real(np.diag(P)).clip(min=0.0))
     unit = np.where(deviation > 0, deviation, 1.0)
     eigenvalues, vectors = scipy.linalg.eigh(symmetrize(P / unit / unit[:, np.newaxis]))
     keep = eigenvalues > rank_tolerance(P.shape, max(eigenvalues[-1], 0.0))
