@@ -1,0 +1,449 @@
+"""Frames from anywhere, and frames to anywhere: the two doors of dynamic textures to video.
+
+Time first: a block of frames is (b, H, W, C), with C = 1 (grey) or 3 (red, green, blue). Values are
+uint8, or floats in the same units (255 is white). Nothing here holds a clip in memory: a
+``FrameSource`` is read block by block, as often as wished, a ``VideoWriter`` takes blocks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from realization.internal import as_instance, as_integer, as_real
+
+from .array_files import ArrayReader, ArraySink, NpzReader, open_npy
+from .picture import Picture
+
+__all__ = ["FrameSource", "VideoWriter", "open_writer", "read_video"]
+
+DEFAULT_FPS = 25.0
+PICTURES = (".gif", ".webp", ".apng", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+CONTAINERS = (".mp4", ".webm", ".mkv", ".avi")
+
+
+class Reader(Protocol):
+    """Where raw frames come from: a file, a folder or an array, read anew by every call."""
+
+    @property
+    def name(self) -> str:
+        """Return what messages call it."""
+        ...
+
+    @property
+    def fps(self) -> float | None:
+        """Return the frames per second, None where it does not say."""
+        ...
+
+    @property
+    def length(self) -> int | None:
+        """Return the number of frames, None where only reading them tells."""
+        ...
+
+    def frames(self, chosen: slice) -> Iterator[np.ndarray]:
+        """Yield the chosen frames in time order, (H, W) or (H, W, C)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameSource:
+    """Frames that can be read in blocks, as often as wished; made by ``read_video``.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Height, width and channels (1 or 3) of a frame.
+    fps : float
+        Frames per second, after `stride`.
+    dtype : dtype
+        uint8, float32 or float64; floats are in the units of uint8 (255 is white).
+    length : int or None
+        Number of frames, None where only reading them tells. That of a video file is what its
+        header says.
+    stream : callable
+        Returns a new iterator over blocks of a given size.
+    """
+
+    shape: tuple[int, int, int]
+    fps: float
+    dtype: np.dtype
+    length: int | None
+    stream: Callable[[int], Iterator[np.ndarray]]
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """Yield the frames in time order, `size` at a time, the last block with what is left.
+
+        Parameters
+        ----------
+        size : int
+            Frames in a block.
+
+        Yields
+        ------
+        (b, H, W, C) ndarray
+            A block, not to be written to: it may be a view of the array that was given.
+
+        Raises
+        ------
+        ValueError
+            If a frame differs in shape from the first, a float is not finite, or a file turns out
+            to be damaged.
+        """
+        first = 0
+        for block in self.stream(as_integer("size", size, minimum=1)):
+            if block.dtype.kind == "f" and not np.isfinite(block).all():
+                bad = first + int(np.argmin(np.isfinite(block).reshape(len(block), -1).all(1)))
+                raise ValueError(f"`video` must hold finite numbers; frame {bad} does not.")
+            yield block
+            first += len(block)
+
+
+def read_video(
+    video: Any,
+    *,
+    fps: float | None = None,
+    start: int = 0,
+    stop: int | None = None,
+    stride: int = 1,
+    crop: tuple[int, int, int, int] | None = None,
+    size: tuple[int, int] | None = None,
+    grey: bool = False,
+) -> FrameSource:
+    """Open a clip for reading in blocks: a file, a folder of images, an array or an iterator.
+
+    Files, folders and arrays are read again whenever the frames are asked for. An iterator can be
+    read only once: its frames are written to a temporary file, which disappears with the source.
+
+    Parameters
+    ----------
+    video : path, array_like, iterable or FrameSource
+        A video file (mp4, webm, avi, mkv, ...: whatever FFmpeg reads; extra ``video``), an animated
+        gif, webp, apng or tiff, a folder of images (in the natural order of their names: 9 before
+        10), npz or npy, an array (T, H, W), (T, H, W, 1) or (T, H, W, 3), or an iterable of frames.
+    fps : float, optional
+        Frames per second of the clip before `stride`; default what the file says, else 25.
+    start, stop, stride : int, optional
+        Which frames: those of ``range(start, stop, stride)``, by default all.
+    crop : (top, left, height, width), optional
+        Which part of the picture, in pixels.
+    size : (height, width), optional
+        What the (cropped) picture is resized to, by area-aware bicubic interpolation.
+    grey : bool, default False
+        Turn colour to luma, 0.299 R + 0.587 G + 0.114 B.
+
+    Returns
+    -------
+    FrameSource
+        With ``shape`` (H, W, C), ``fps``, ``dtype`` and ``blocks(size)``.
+
+    Raises
+    ------
+    TypeError
+        If `video` is none of the above, or its numbers are neither uint8, uint16 nor floats.
+    ValueError
+        If the clip has no frame to read, cannot be decoded, has images of different sizes, more
+        channels than three, or does not contain `crop`.
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If a video file is given and PyAV is not installed.
+
+    Notes
+    -----
+    Transparent pixels of files are laid over black. Sixteen-bit images become float32 in the units
+    of uint8, without loss; videos of more than eight bits are decoded to eight. Frames of variable
+    rate are taken as they come, at the mean rate. A phone's rotation mark is obeyed. A temporary
+    file lies where Python's ``tempfile`` puts it (environment variable ``TMPDIR``).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clip = np.random.default_rng(0).integers(0, 256, (7, 4, 6, 3), dtype=np.uint8)
+    >>> source = read_video((frame for frame in clip), fps=30, start=1, stride=2, crop=(0, 1, 4, 4))
+    >>> source.shape, source.fps, [len(block) for block in source.blocks(2)]
+    ((4, 4, 3), 15.0, [2, 1])
+    >>> bool(np.array_equal(np.concatenate(list(source.blocks(2))), clip[1::2, :, 1:5]))
+    True
+    """
+    chosen = slice(
+        as_integer("start", start),
+        None if stop is None else as_integer("stop", stop, minimum=1),
+        as_integer("stride", stride, minimum=1),
+    )
+    picture = Picture.checked(crop, size, grey)
+    if fps is not None:
+        fps = as_real("fps", fps, above=0)
+    if isinstance(video, FrameSource):
+        if (chosen, picture, fps) != (slice(0, None, 1), Picture(), None):
+            raise ValueError("`video` is open already: give the options to the first read_video.")
+        return video
+    if (reader := _reader(video)) is None:
+        array = _spooled(video, chosen, picture)
+        reader = ArrayReader("the spooled iterator", None, array)
+        rate = (fps or DEFAULT_FPS) / chosen.step
+        return _source(reader, slice(0, None, 1), Picture(), rate)
+    return _source(reader, chosen, picture, (fps or reader.fps or DEFAULT_FPS) / chosen.step)
+
+
+def _reader(video: Any) -> Reader | None:
+    """Return what reads a path or an array; None for an iterable of frames."""
+    if isinstance(video, (str, Path)):
+        return _file_reader(Path(video))
+    if hasattr(video, "__array__"):
+        return ArrayReader("`video`", None, np.asarray(video))
+    if not isinstance(video, Iterable) or isinstance(video, (bytes, dict)):
+        raise TypeError(
+            "`video` must be a path, an array (T, H, W) or (T, H, W, 3), or an iterable of frames; "
+            f"got {type(video).__name__}."
+        )
+    return None
+
+
+def _file_reader(path: Path) -> Reader:
+    """Return the reader of a file or folder."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder {str(path)!r} to read a video from.")
+    if path.is_dir():
+        from .image_files import FolderReader
+
+        return FolderReader.opened(path)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return ArrayReader(path.name, None, open_npy(path))
+    if suffix == ".npz":
+        return NpzReader.opened(path)
+    if suffix in PICTURES:
+        from .image_files import AnimationReader
+
+        return AnimationReader.opened(path)
+    from .containers import ContainerReader
+
+    return ContainerReader.opened(path)
+
+
+def _source(reader: Reader, chosen: slice, picture: Picture, fps: float) -> FrameSource:
+    """Return the source of a reader, from a look at its first frame."""
+    first = next(reader.frames(slice(chosen.start, chosen.start + 1, 1)), None)
+    if first is None or (chosen.stop is not None and chosen.stop <= chosen.start):
+        have = "" if reader.length is None else f", of {reader.length}"
+        raise ValueError(
+            f"{reader.name} has no frame to read: start={chosen.start}, stop={chosen.stop}{have}."
+        )
+    ready = picture.apply(first, reader.name)
+    shape = ready.shape
+
+    def stream(size: int) -> Iterator[np.ndarray]:
+        """Yield blocks of prepared frames."""
+        if isinstance(reader, ArrayReader) and (ready is first or picture.is_view(first)):
+            yield from reader.blocks(chosen, picture, size)
+            return
+        frames = (picture.apply(frame, reader.name) for frame in reader.frames(chosen))
+        while batch := list(itertools.islice(frames, size)):
+            for frame in batch:
+                if frame.shape != shape or frame.dtype != ready.dtype:
+                    raise ValueError(
+                        f"every frame of {reader.name} must be like the first, {shape} "
+                        f"{ready.dtype}; found {frame.shape} {frame.dtype}. Pass size= to resize "
+                        "them all."
+                    )
+            yield np.stack(batch)
+
+    length = None if reader.length is None else len(range(reader.length)[chosen])
+    return FrameSource(shape, float(fps), ready.dtype, length, stream)
+
+
+def _spooled(frames: Iterable[Any], chosen: slice, picture: Picture) -> np.ndarray:
+    """Return the prepared frames of an iterable as a memory map of a file that has no name."""
+    first: np.ndarray | None = None
+    count = 0
+    with tempfile.TemporaryFile(prefix="frames-") as file:
+        for raw in itertools.islice(frames, chosen.start, chosen.stop, chosen.step):
+            frame = np.ascontiguousarray(picture.apply(np.asarray(raw), "`video`"))
+            first = frame if first is None else first
+            if (frame.shape, frame.dtype) != (first.shape, first.dtype):
+                raise ValueError(
+                    f"every frame of `video` must be like the first, {first.shape} {first.dtype}; "
+                    f"frame {count} is {frame.shape} {frame.dtype}."
+                )
+            file.write(frame.data)
+            count += 1
+        if first is None:
+            raise ValueError(
+                f"`video` has no frame to read: the iterator ended before frame {chosen.start + 1}."
+            )
+        file.flush()
+        return np.memmap(file, first.dtype, "r", shape=(count, *first.shape))
+
+
+class Sink(Protocol):
+    """What a writer feeds: one open output file."""
+
+    def write(self, frames: np.ndarray) -> None:
+        """Append frames (b, H, W, C), uint8."""
+        ...
+
+    def finish(self) -> None:
+        """Complete the file."""
+        ...
+
+    def discard(self) -> None:
+        """Close what is open, without completing the file."""
+        ...
+
+
+class VideoWriter:
+    """A video file that is being written; made by ``open_writer``, used in a ``with`` statement.
+
+    The file appears under its name when the ``with`` block ends, and only if it ends well.
+
+    Parameters
+    ----------
+    sink : Sink
+        What encodes.
+    path : Path
+        The file to be.
+    partial : Path
+        The name under which it is written.
+    shape : (int, int, int)
+        Height, width and channels of a frame.
+    """
+
+    def __init__(self, sink: Sink, path: Path, partial: Path, shape: tuple[int, int, int]) -> None:
+        self._sink, self._path, self._partial, self._shape = sink, path, partial, shape
+        self._count = 0
+
+    def write(self, frames: np.ndarray) -> None:
+        """Append frames.
+
+        Parameters
+        ----------
+        frames : (b, H, W, C) ndarray
+            uint8.
+
+        Raises
+        ------
+        ValueError
+            If shape or dtype are others.
+        """
+        frames = np.asarray(frames)
+        if frames.shape[1:] != self._shape or frames.ndim != 4 or frames.dtype != np.uint8:
+            wanted = ", ".join(str(number) for number in self._shape)
+            raise ValueError(
+                f"`frames` must be uint8 of shape (b, {wanted}); got {frames.dtype} of shape "
+                f"{frames.shape}."
+            )
+        self._sink.write(frames)
+        self._count += len(frames)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None and self._count == 0:
+                raise ValueError(f"no frame was written: {self._path.name} would be empty.")
+            if error is None:
+                self._sink.finish()
+                self._partial.replace(self._path)
+        finally:
+            self._sink.discard()
+            if self._partial.is_file():
+                self._partial.unlink()
+
+
+def open_writer(path: str | Path, shape: tuple[int, int, int], fps: float) -> VideoWriter:
+    """Open a video file for writing; its name decides the format.
+
+    =============================  ===========================================================
+    name                           what is written
+    =============================  ===========================================================
+    ``.mp4``                       H.264 (crf 20), plays everywhere; extra ``video``
+    ``.webm``                      VP9 (crf 32); extra ``video``
+    ``.mkv``, ``.avi``             FFV1, without loss; extra ``video``
+    ``.gif``                       256 colours per frame, at most 50 frames per second
+    ``.npz``                       arrays ``frames`` (T, H, W, C) uint8 and ``fps``
+    a folder (no suffix)           ``frame_000000.png``, ...
+    =============================  ===========================================================
+
+    Parameters
+    ----------
+    path : path
+        The file. One that exists is replaced when the new one is complete. A folder must be empty
+        or not exist yet.
+    shape : (int, int, int)
+        Height, width and channels (1 or 3) of the frames.
+    fps : float
+        Frames per second; fractions such as 30000/1001 are recognised.
+
+    Returns
+    -------
+    VideoWriter
+        A context manager with ``write(frames)``, frames (b, H, W, C) uint8.
+
+    Raises
+    ------
+    ValueError
+        If the suffix, the shape or the rate cannot be written, or the folder is not empty.
+    FileNotFoundError
+        If the file's folder does not exist.
+    ImportError
+        If the format needs PyAV and it is not installed.
+
+    Notes
+    -----
+    H.264 halves the resolution of colour and needs even sizes: an odd height or width grows by one
+    row or column, a copy of the last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frames = np.zeros((5, 4, 6, 1), dtype=np.uint8)
+    >>> with open_writer("black.npz", (4, 6, 1), 25) as writer:
+    ...     writer.write(frames)
+    >>> bool(np.array_equal(next(read_video("black.npz").blocks(5)), frames))
+    True
+    """
+    path = Path(as_instance("path", path, (str, Path)))
+    height, width, channels = (as_integer("shape", number, minimum=1) for number in shape)
+    if channels not in (1, 3):
+        raise ValueError(f"`shape` must be (H, W, 1) or (H, W, 3); got {tuple(shape)}.")
+    fps = as_real("fps", fps, above=0)
+    suffix = path.suffix.lower()
+    if suffix not in ("", ".npz", ".gif", *CONTAINERS):
+        raise ValueError(
+            f"`path` must end in {', '.join(CONTAINERS)}, .gif or .npz, or have no suffix (a "
+            f"folder of images); got {path.name!r}."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} to.")
+    size = (height, width, channels)
+    if suffix == "":
+        from .image_files import FolderSink
+
+        return VideoWriter(FolderSink.opened(path), path, path, size)
+    if path.is_dir():
+        raise ValueError(f"`path` must be a file because of its suffix; {path.name} is a folder.")
+    partial = path.with_name(f".{path.stem}.part{suffix}")
+    if suffix == ".npz":
+        sink = ArraySink(partial, size, fps)
+    elif suffix == ".gif":
+        from .image_files import GifSink
+
+        sink = GifSink(partial, size, fps)
+    else:
+        from .containers import ContainerSink
+
+        sink = ContainerSink(partial, size, fps)
+    return VideoWriter(sink, path, partial, size)
