@@ -62,8 +62,7 @@ for ax, k in zip(axes[0], shown, strict=True):
 plt.show()
 
 # %%
-# Inverting the dynamics instead amplifies what the wind has smeared out: one frame back, the
-# picture is already larger than any the process makes.
+# Inverting the dynamics amplifies what the wind has smeared out, already one frame back.
 
 print(f"largest pixel: film {np.abs(film).max():.1f}, one frame back {np.abs(inverse).max():.0e}")
 
@@ -90,8 +89,8 @@ print(", ".join(f"{name} {value:+.0f} %" for name, value in arrows.items()))
 # Film or process?
 # ----------------
 # What tells them apart is the film itself. Rewinding returns the one past that happened. The
-# reversed process draws from all pasts that could have led to the last frame, and the film's own
-# is one of these: k frames before the end, film and draw are two independent draws from
+# reversed process draws from all pasts that could have led to the last frame, one of which is the
+# film's own: k frames before the end, film and draw are two independent draws from
 # :math:`N(J^k x_T, V_k)`, :math:`V_k = P - J^k P J^{k\top}`. So their difference has the
 # covariance :math:`2 V_k`, while that of film and rewound film is zero.
 

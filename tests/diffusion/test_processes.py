@@ -236,6 +236,15 @@ class TestReverseKernel:
         np.testing.assert_allclose(offset, 1.5)
         assert abs(V) < 1e-15
 
+    def test_other_coordinates(self):
+        T = np.array([[2.0, 1.0], [0.0, 1e-3]])
+        sde = LinearSDE([[-1.0, 2.0], [0.0, -0.5]], np.eye(2), P0=np.eye(2))
+        inverse = np.linalg.inv(T)
+        other = LinearSDE(inverse @ sde.F @ T, inverse, P0=inverse @ inverse.T)
+        (J, _, V), (K, _, W) = (process.reverse_kernel(0.2, 0.9) for process in (sde, other))
+        np.testing.assert_allclose(T @ K @ inverse, J, rtol=1e-10)
+        np.testing.assert_allclose(T @ W @ T.T, V, rtol=1e-10)
+
     def test_no_time_is_the_identity(self):
         J, offset, V = NAMED[0].reverse_kernel(0.3, 0.3)
         assert np.array_equal(J, np.eye(2))
