@@ -1,30 +1,26 @@
-"""Figures of an identification: order, comparison, residuals, poles and Bode plots.
+"""Figures of an identification: what speaks for an order, comparison, residuals.
 
-Figures of several panels take ``fig=`` (a Figure or SubFigure to fill) and return an array of Axes;
-the others take ``ax=``. matplotlib is imported when a figure is drawn.
+They take ``fig=`` (a Figure or SubFigure to fill) and return an array of Axes. matplotlib is
+imported when a figure is drawn. Figures of the models themselves are in ``response_figures``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-import realization
 from realization.internal import as_instance
 
-from .data import numbered
 from .order import CRITERIA, OrderTable
 from .residuals import ResidualTests
 from .result import IdentificationResult
-from .validation import Comparison, Model, horizon_name, named_models
+from .validation import Comparison, horizon_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_bode", "plot_compare", "plot_order", "plot_poles", "plot_residuals"]
+__all__ = ["new_figure", "plot_compare", "plot_order", "plot_residuals"]
 
 INK, GUIDE, BAD = "0.25", "0.6", "tab:red"
 
@@ -71,7 +67,7 @@ def plot_order(result: IdentificationResult | OrderTable, *, fig: Any = None) ->
             "this result has no order table: its method compares no orders. Pass a result of "
             "subspace_id."
         )
-    fig = _figure(fig, (11.0, 3.4))
+    fig = new_figure(fig, (11.0, 3.4))
     axes = fig.subplots(1, 3)
     numbers, kept = table.orders + 1, table.orders < table.chosen
     for ax, values, title in (
@@ -153,7 +149,7 @@ def plot_compare(comparison: Comparison, *, fig: Any = None) -> np.ndarray:
     as_instance("comparison", comparison, (Comparison,))
     data = comparison.data
     p, k = data.n_outputs, len(data)
-    fig = _figure(fig, (min(7.0 + 2.5 * (k - 1), 16.0) + 2.0, 1.2 + 1.9 * p))
+    fig = new_figure(fig, (min(7.0 + 2.5 * (k - 1), 16.0) + 2.0, 1.2 + 1.9 * p))
     lengths = [max(run.shape[0], 2) for run in data.y]
     widths = np.maximum(lengths, 0.2 * max(lengths))
     axes = fig.subplots(p, k, squeeze=False, sharex="col", sharey="row", width_ratios=widths)
@@ -222,7 +218,7 @@ def plot_residuals(tests: ResidualTests, *, fig: Any = None) -> np.ndarray:
     as_instance("tests", tests, (ResidualTests,))
     p, m = tests.cross_correlation.shape[1:]
     lags = tests.autocorrelation.shape[0] - 1
-    fig = _figure(fig, (max(2.4 + 2.1 * (p + m), 6.4), 1.3 + 1.6 * p))
+    fig = new_figure(fig, (max(2.4 + 2.1 * (p + m), 6.4), 1.3 + 1.6 * p))
     axes = fig.subplots(p, p + m, squeeze=False, sharex="col", sharey=True)
     forward, both = np.arange(1, lags + 1), np.arange(-lags, lags + 1)
     for i in range(p):
@@ -260,147 +256,7 @@ def _plot_correlation(ax: Axes, lags: np.ndarray, values: np.ndarray, band: floa
         ax.plot(lags[chosen], values[chosen], ".", color=color, ms=4)
 
 
-def plot_poles(
-    results: Model | Sequence[Model] | Mapping[str, Model],
-    *,
-    zeros: bool = False,
-    ax: Axes | None = None,
-) -> Axes:
-    """Plot the poles of identified models, and of others beside them, in one plane.
-
-    Parameters
-    ----------
-    results : result or model, sequence of them, or mapping of names to them
-        Identification results and plain models.
-    zeros : bool, default False
-        Also draw the transmission zeros from inputs to outputs.
-    ax : Axes, optional
-        Where to draw; default a new figure.
-
-    Returns
-    -------
-    Axes
-        The Axes drawn on.
-
-    Raises
-    ------
-    TypeError
-        If something that is not a model is given.
-    ValueError
-        If no model is given.
-
-    See Also
-    --------
-    realization.plot_poles : The same for models alone.
-
-    Examples
-    --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
-    >>> import numpy as np
-    >>> from identification import plot_poles, subspace_id
-    >>> y = np.random.default_rng(0).standard_normal(200)
-    >>> ax = plot_poles({"noise": subspace_id(y, order=1)})
-    >>> ax.get_xlabel()
-    'real part'
-    """
-    named = named_models(results)
-    models = [_plain(model) for model in named.values()]
-    return realization.plot_poles(models, labels=list(named), zeros=zeros, ax=ax)
-
-
-def plot_bode(
-    results: Model | Sequence[Model] | Mapping[str, Model],
-    *,
-    omega: ArrayLike | None = None,
-    phase: bool = True,
-    fig: Any = None,
-) -> np.ndarray:
-    """Plot the frequency responses of identified models, one panel per output and input.
-
-    Parameters
-    ----------
-    results : result or model, sequence of them, or mapping of names to them
-        Identification results and plain models, of the same channels.
-    omega : (k,) array_like, optional
-        Angular frequencies in rad/s, positive and increasing; default as in
-        ``realization.plot_bode``.
-    phase : bool, default True
-        Whether to draw the phase below each magnitude.
-    fig : Figure or SubFigure, optional
-        Where to draw; default a new figure.
-
-    Returns
-    -------
-    (p, m) ndarray of Axes
-        Those of the magnitudes.
-
-    Raises
-    ------
-    TypeError
-        If something that is not a model is given.
-    ValueError
-        If the models have no inputs, or not the same numbers of channels.
-
-    See Also
-    --------
-    realization.plot_bode : The same for models alone, all channels in one panel.
-
-    Examples
-    --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
-    >>> from identification import plot_bode
-    >>> from realization import LinearSSM
-    >>> axes = plot_bode({"plant": LinearSSM([[0.9]], [[0.1]], [[1.0]], dt=0.1)})
-    >>> axes.shape
-    (1, 1)
-    """
-    named = named_models(results)
-    channels = {(model.n_outputs, model.n_inputs) for model in named.values()}
-    if len(channels) > 1:
-        raise ValueError(
-            f"`results` must have the same (outputs, inputs) to share panels; got {channels}."
-        )
-    p, m = channels.pop()
-    if m == 0:
-        raise ValueError(
-            "`results` have no inputs to respond to: realization.plot_spectrum shows "
-            "what a model without inputs does at each frequency."
-        )
-    outputs, inputs = _channel_names(named)
-    fig = _figure(fig, (max(1.2 + 4.2 * m, 6.4), 0.8 + (4.0 if phase else 2.4) * p))
-    axes = fig.subplots(p, m, squeeze=False)
-    models = [_plain(model) for model in named.values()]
-    for i in range(p):
-        for j in range(m):
-            ax = axes[i, j]
-            realization.plot_bode(
-                models, labels=list(named), output=i, input=j, omega=omega, phase=phase, ax=ax
-            )
-            ax.set_title(f"{inputs[j]} → {outputs[i]}", fontsize="medium")
-            if i < p - 1:
-                (fig.axes[-1] if phase else ax).set_xlabel("")
-            if (i, j) != (0, 0):
-                ax.get_legend().remove()
-    return axes
-
-
-def _plain(model: Model) -> Any:
-    """Return the model that a result holds."""
-    return model.model if isinstance(model, IdentificationResult) else model
-
-
-def _channel_names(named: Mapping[str, Model]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the names of outputs and inputs that a result brings, numbers from 1 otherwise."""
-    for model in named.values():
-        if isinstance(model, IdentificationResult) and model.output_names:
-            return model.output_names, model.input_names
-    model = next(iter(named.values()))
-    return numbered("y", model.n_outputs), numbered("u", model.n_inputs)
-
-
-def _figure(fig: Any, size: tuple[float, float]) -> Any:
+def new_figure(fig: Any, size: tuple[float, float]) -> Any:
     """Return the figure to draw in: the given one, or a new one of this size."""
     if fig is not None:
         return fig

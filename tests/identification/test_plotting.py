@@ -10,11 +10,16 @@ from systems import random_innovation
 from identification import (
     Experiments,
     compare,
+    frequency_response_uncertainty,
+    impulse_response_uncertainty,
+    pem,
     plot_bode,
     plot_compare,
+    plot_impulse,
     plot_order,
     plot_poles,
     plot_residuals,
+    pole_uncertainty,
     residual_tests,
     subspace_id,
 )
@@ -25,6 +30,7 @@ from realization import (
     InnovationSSM,
     LinearSSM,
     frequency_response,
+    markov_parameters,
     poles,
     simulate,
 )
@@ -200,6 +206,65 @@ def test_plot_bode(p, m, phase):
     assert [t.get_text() for t in axes[0, 0].get_legend().get_texts()] == ["truth", "found"]
 
 
+@pytest.mark.parametrize(("p", "m"), [(1, 1), (2, 2)])
+def test_plot_bode_draws_bands(p, m):
+    model, data = record(p, m, (300,))
+    result, omega = pem(model, data), np.array([0.1, 1.0, 5.0])
+    axes = plot_bode({"truth": model, "found": result}, omega=omega, confidence=0.9)
+    found = frequency_response_uncertainty(result, omega)
+    low, high = found.magnitude_band(0.9)
+    first, last = found.phase_band(0.9)
+    figure = axes[0, 0].figure
+    for number, (i, j) in enumerate(np.ndindex(p, m)):
+        (band,) = axes[i, j].collections
+        corners = band.get_paths()[0].vertices
+        assert np.isclose(corners[:, 1].max(), 20 * np.log10(high[:, i, j].max()))
+        assert np.isclose(corners[:, 1].min(), 20 * np.log10(low[:, i, j].min()))
+        (band,) = figure.axes[p * m + number].collections
+        height = np.diff(np.sort(band.get_paths()[0].vertices[1:4, 1])[[0, -1]])
+        assert height > 0
+        assert np.degrees(last - first)[:, i, j].max() < 360
+    assert axes[0, 0].get_legend().get_title().get_text() == "bands: 90 %"
+    for ax in plot_bode(result, omega=omega, confidence=None).ravel():
+        assert not ax.collections
+
+
+@pytest.mark.parametrize(("p", "m"), [(1, 1), (2, 3)])
+def test_plot_impulse(p, m):
+    model, data = record(p, m, (400,))
+    result = pem(model, data)
+    axes = plot_impulse({"truth": model, "found": result}, duration=10.0)
+    assert axes.shape == (p, m)
+    low, high = impulse_response_uncertainty(result, 21).band()
+    for i, j in np.ndindex(p, m):
+        truth = axes[i, j].lines[1].get_ydata()
+        assert np.allclose(truth, markov_parameters(model, 21)[:, i, j])
+        (band,) = axes[i, j].collections
+        corners = band.get_paths()[0].vertices[:, 1]
+        assert np.isclose(corners.max(), high[:, i, j].max())
+        assert np.isclose(corners.min(), low[:, i, j].min())
+        assert axes[i, j].get_title() == f"{data.input_names[j]} → {data.output_names[i]}"
+    assert axes[0, 0].get_legend().get_title().get_text() == "bands: 95 %"
+    for ax in plot_impulse(model, duration=10.0).ravel():
+        assert not ax.collections
+
+
+def test_plot_poles_draws_regions():
+    model, data = record(1, 1, (500,))
+    result = pem(model, data)
+    ax = plot_poles({"truth": model, "found": result})
+    borders = pole_uncertainty(result).ellipses()
+    assert len(ax.patches) == 2
+    for patch, border in zip(ax.patches, borders, strict=True):
+        assert np.isclose(patch.get_xy()[:, 0].max(), border.real.max())
+        assert patch.get_facecolor()[:3] == plt.matplotlib.colors.to_rgb("C1")
+    near = InnovationSSM(np.diag([0.5, 0.501]), [[1, 1]], [[1], [1]], [[1.0]])
+    doubtful = replace(result, model=near, covariance=1e-4 * np.eye(8))
+    patches = plot_poles(doubtful).patches
+    assert [patch.get_linestyle() for patch in patches] == ["--", "--"]
+    assert not plot_poles(doubtful, confidence=None).patches
+
+
 def test_every_figure_can_be_laid_out():
     model, data = record(2, 2, (80, 60))
     result = subspace_id(data, order=2, past=3, future=3, method="cva")
@@ -207,8 +272,10 @@ def test_every_figure_can_be_laid_out():
     plot_order(result)
     plot_compare(compare(named, data))
     plot_residuals(residual_tests(result, data))
-    plot_poles(named)
-    plot_bode(named)
+    refined = {**named, "refined": pem(result, data)}
+    plot_poles(refined)
+    plot_bode(refined)
+    plot_impulse(refined)
     for number in plt.get_fignums():
         plt.figure(number).draw_without_rendering()
 
@@ -235,6 +302,9 @@ SILENT = InnovationSSM([[0.5]], [[1.0]], [[0.1]], [[1.0]])
         (lambda: plot_bode({"a": 3}), TypeError, "`a` must be a IdentificationResult or"),
         (lambda: plot_bode([]), ValueError, "`results` must hold at least one model"),
         (lambda: plot_bode(SILENT), ValueError, "`results` have no inputs .*plot_spectrum"),
+        (lambda: plot_impulse(SILENT), ValueError, "`results` have no inputs"),
+        (lambda: plot_impulse(MODEL, confidence=95), ValueError, "`confidence`"),
+        (lambda: plot_poles(MODEL, confidence="high"), TypeError, "`confidence`"),
         (lambda: plot_bode([MODEL, SILENT]), ValueError, r"must have the same \(outputs, inputs\)"),
     ],
 )
