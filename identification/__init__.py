@@ -1,7 +1,8 @@
 """Data to model: subspace identification and everything around it."""
 
 from .bilinear import bilinear_id
-from .data import Experiments, split
+from .data import Experiments, detrend, split
+from .excitation import Excitation, multisine, persistence_of_excitation, prbs
 from .expectation_maximization import em
 from .hankel_factor import HankelFactor
 from .order import OrderTable, select_order
@@ -24,6 +25,7 @@ from .uncertainty import (
 
 __all__ = [
     "Comparison",
+    "Excitation",
     "Experiments",
     "HankelFactor",
     "IdentificationResult",
@@ -34,9 +36,12 @@ __all__ = [
     "bilinear_id",
     "PoleUncertainty",
     "compare",
+    "detrend",
     "em",
     "fit_percent",
+    "multisine",
     "pem",
+    "persistence_of_excitation",
     "plot_bode",
     "plot_compare",
     "frequency_response_uncertainty",
@@ -44,6 +49,7 @@ __all__ = [
     "plot_order",
     "plot_poles",
     "plot_residuals",
+    "prbs",
     "residual_tests",
     "sample_covariances",
     "plot_impulse",

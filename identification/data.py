@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from realization.internal import as_array, as_dt, as_real, as_signal
+from realization.internal import as_array, as_choice, as_dt, as_real, as_signal
 
 from .table import Column, read_columns
 
-__all__ = ["Experiments", "numbered", "split"]
+__all__ = ["Experiments", "detrend", "numbered", "split"]
 
 LARGEST = 1e70  # of a sample: sums of squares of this size must stay finite
 
@@ -263,6 +263,97 @@ def split(
         data, y=tuple(run[cut:] for run, cut in y_cuts), u=tuple(run[cut:] for run, cut in u_cuts)
     )
     return first, second
+
+
+def detrend(
+    y: Any, u: Any = None, *, trend: Literal["linear", "offset"] = "linear", dt: float = 1.0
+) -> tuple[Experiments, Experiments]:
+    """Take a straight line, or the mean, out of every channel of every experiment.
+
+    Parameters
+    ----------
+    y : array_like, DataFrame, TimeResponseData, Experiments or list of arrays
+        Outputs (T, p); NaN marks a missing sample and stays one.
+    u : array_like, DataFrame or list of them, optional
+        Inputs (T, m).
+    trend : str, default "linear"
+        "linear" takes out the least-squares line of each channel, "offset" its mean.
+    dt : float, default 1.0
+        Sample time.
+
+    Returns
+    -------
+    data : Experiments
+        What is left.
+    removed : Experiments
+        What was taken out, sample by sample: ``data.y[k] + removed.y[k]`` is the record again, and
+        the output of a model of `data` plus ``removed.y[k]`` is in the units of the record.
+
+    Raises
+    ------
+    TypeError
+        If the samples are not real numbers.
+    ValueError
+        If shapes disagree, `trend` is unknown, or a channel of an experiment has fewer samples than
+        its trend has numbers (2 or 1).
+
+    See Also
+    --------
+    subspace_id : Estimates a common offset itself.
+
+    Notes
+    -----
+    A line is for drifts that have nothing to do with the plant: of a sensor, of the weather. Where
+    the plant integrates, its drift is the signal. Every experiment has its own line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identification import detrend
+    >>> y = np.sin(np.arange(100.0)) + np.linspace(3.0, -17.0, 100)
+    >>> data, removed = detrend(y)
+    >>> bool(np.allclose(data.y[0] + removed.y[0], y[:, np.newaxis], atol=1e-14))
+    True
+    """
+    as_choice("trend", trend, ("linear", "offset"))
+    data = Experiments.from_data(y, u, dt=dt, allow_nan=True)
+    lines_y, lines_u = (
+        tuple(_straight_lines(run, names, trend, number) for number, run in enumerate(runs))
+        for runs, names in ((data.y, data.output_names), (data.u, data.input_names))
+    )
+    left_y, left_u = (
+        tuple(_read_only(run - line) for run, line in zip(runs, lines, strict=True))
+        for runs, lines in ((data.y, lines_y), (data.u, lines_u))
+    )
+    return replace(data, y=left_y, u=left_u), replace(data, y=lines_y, u=lines_u)
+
+
+def _straight_lines(run: np.ndarray, names: tuple[str, ...], trend: str, number: int) -> np.ndarray:
+    """Return the least-squares line (or mean) of every channel, at missing samples too."""
+    seen = ~np.isnan(run)
+    counts = seen.sum(axis=0)
+    needed = 2 if trend == "linear" else 1
+    if (counts < needed).any():
+        channel = int(np.argmin(counts))
+        raise ValueError(
+            f"channel {names[channel]!r} of experiment {number} has {counts[channel]} samples; "
+            f"trend={trend!r} needs {needed}."
+        )
+    values = np.where(seen, run, 0.0)
+    mean = values.sum(axis=0) / counts
+    if trend == "offset":
+        return _read_only(np.tile(mean, (run.shape[0], 1)))
+    times = np.arange(run.shape[0])[:, np.newaxis] - (run.shape[0] - 1) / 2
+    centre = np.where(seen, times, 0.0).sum(axis=0) / counts
+    spread = np.where(seen, times - centre, 0.0)
+    slope = np.sum(spread * (values - mean), axis=0) / np.sum(spread**2, axis=0)
+    return _read_only(mean + slope * (times - centre))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return the array, no longer writeable."""
+    array.setflags(write=False)
+    return array
 
 
 def _is_time_response(value: Any) -> bool:

@@ -4,8 +4,9 @@ import control
 import numpy as np
 import pandas as pd
 import pytest
+import scipy
 
-from identification import Experiments, split, subspace_id
+from identification import Experiments, detrend, split, subspace_id
 
 RNG = np.random.default_rng(0)
 Y, U = RNG.standard_normal((60, 2)), RNG.standard_normal((60, 3))
@@ -207,3 +208,64 @@ def test_split_wants_a_share(fraction):
 def test_split_leaves_no_part_empty(fraction):
     with pytest.raises(ValueError, match="leaves a part of experiment 1 empty: it has 10 samples"):
         split([Y, Y[:10]], fraction=fraction)
+
+
+# --- detrend --------------------------------------------------------------------------------------
+
+
+def test_detrend_takes_out_lines_and_says_which():
+    rng = np.random.default_rng(0)
+    t = np.arange(50.0)
+    y, u = rng.standard_normal((50, 2)), rng.standard_normal((50, 1))
+    data, removed = detrend(y + np.outer(t, [0.3, -2.0]) + 7.0, u - 0.1 * t[:, np.newaxis], dt=0.5)
+    np.testing.assert_allclose(data.y[0], scipy.signal.detrend(y, axis=0), atol=1e-12)
+    np.testing.assert_allclose(data.u[0], scipy.signal.detrend(u, axis=0), atol=1e-12)
+    np.testing.assert_allclose(
+        data.y[0] + removed.y[0], y + np.outer(t, [0.3, -2.0]) + 7.0, atol=1e-12
+    )
+    assert np.abs(np.diff(removed.u[0], n=2, axis=0)).max() < 1e-12
+    assert data.dt == removed.dt == 0.5
+    assert not data.y[0].flags.writeable
+    again, nothing = detrend(data)
+    np.testing.assert_allclose(again.y[0], data.y[0], atol=1e-13)
+    np.testing.assert_allclose(nothing.y[0], 0.0, atol=1e-13)
+
+
+def test_detrend_leaves_missing_samples_missing():
+    t = np.arange(40.0)
+    y = np.column_stack([1.0 + 0.5 * t, 3.0 - t])
+    y[5:9, 0] = y[20:, 1] = np.nan
+    data, removed = detrend(y)
+    np.testing.assert_array_equal(np.isnan(data.y[0]), np.isnan(y))
+    assert np.nanmax(np.abs(data.y[0])) < 1e-13
+    np.testing.assert_allclose(removed.y[0], np.column_stack([1.0 + 0.5 * t, 3.0 - t]), atol=1e-12)
+
+
+def test_detrend_treats_every_experiment_by_itself():
+    runs = [np.full((10, 1), 4.0), np.full((3, 1), -1.0)]
+    data, removed = detrend(runs, trend="offset")
+    for k, run in enumerate(runs):
+        np.testing.assert_array_equal(data.y[k], 0.0)
+        np.testing.assert_array_equal(removed.y[k], run)
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_detrend_in_any_units(scale):
+    y = scale * np.random.default_rng(1).standard_normal(30)
+    data, _ = detrend(y)
+    np.testing.assert_allclose(
+        data.y[0][:, 0], scipy.signal.detrend(y), rtol=0, atol=1e-14 * scale * 30
+    )
+
+
+def test_wrong_calls_of_detrend():
+    with pytest.raises(ValueError, match="`trend` must be one of 'linear', 'offset'; got 'cubic'"):
+        detrend(np.ones(5), trend="cubic")
+    with pytest.raises(
+        ValueError, match="channel 'y' of experiment 1 has 1 samples; trend='linear' needs 2"
+    ):
+        detrend([np.ones(5), np.ones(1)])
+    with pytest.raises(ValueError, match="'y2' of experiment 0 has 0 samples; trend='offset'"):
+        detrend([[1.0, np.nan], [2.0, np.nan]], trend="offset")
+    with pytest.raises(ValueError, match="has no samples"):
+        detrend(np.zeros(0))
