@@ -9,11 +9,10 @@ from .order import OrderTable, select_order
 from .plotting import plot_compare, plot_order, plot_residuals
 from .prediction_error import pem
 from .residuals import ResidualTests, residual_tests
-from .result import IdentificationResult
 from .response_figures import plot_bode, plot_impulse, plot_poles
+from .result import IdentificationResult
 from .stochastic import sample_covariances, stochastic_id
 from .subspace import subspace_id
-from .validation import Comparison, compare, fit_percent
 from .uncertainty import (
     FrequencyResponseUncertainty,
     ImpulseResponseUncertainty,
@@ -22,40 +21,41 @@ from .uncertainty import (
     impulse_response_uncertainty,
     pole_uncertainty,
 )
+from .validation import Comparison, compare, fit_percent
 
 __all__ = [
     "Comparison",
     "Excitation",
     "Experiments",
+    "FrequencyResponseUncertainty",
     "HankelFactor",
     "IdentificationResult",
-    "FrequencyResponseUncertainty",
-    "OrderTable",
-    "ResidualTests",
     "ImpulseResponseUncertainty",
-    "bilinear_id",
+    "OrderTable",
     "PoleUncertainty",
+    "ResidualTests",
+    "bilinear_id",
     "compare",
     "detrend",
     "em",
     "fit_percent",
+    "frequency_response_uncertainty",
+    "impulse_response_uncertainty",
     "multisine",
     "pem",
     "persistence_of_excitation",
     "plot_bode",
     "plot_compare",
-    "frequency_response_uncertainty",
-    "impulse_response_uncertainty",
+    "plot_impulse",
     "plot_order",
     "plot_poles",
     "plot_residuals",
+    "pole_uncertainty",
     "prbs",
     "residual_tests",
     "sample_covariances",
-    "plot_impulse",
     "select_order",
     "split",
     "stochastic_id",
-    "pole_uncertainty",
     "subspace_id",
 ]
