@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,41 +59,46 @@ class NpzReader:
     def opened(cls, path: Path) -> NpzReader:
         """Return the reader of a file."""
         try:
+            with zipfile.ZipFile(path) as archive:
+                stored = [name for name in archive.namelist() if name.endswith(".npy")]
             with np.load(path, allow_pickle=False) as arrays:
-                names = arrays.files
-                fps = float(arrays["fps"]) if "fps" in names else None
+                fps = float(arrays["fps"]) if "fps.npy" in stored else None
         except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path.name} cannot be read as .npz: {error}.") from None
-        pictures = [name for name in names if name != "fps"]
-        if "frames" not in names and len(pictures) != 1:
+            raise ValueError(f"{path.name} is damaged or no .npz file: {error}.") from None
+        pictures = [name for name in stored if name != "fps.npy"]
+        member = "frames.npy" if "frames.npy" in stored or len(pictures) != 1 else pictures[0]
+        if member not in stored:
+            names = ", ".join(name.removesuffix(".npy") for name in stored)
             raise ValueError(
                 f"{path.name} must hold an array 'frames' (T, H, W) or (T, H, W, 3); it holds "
-                f"{', '.join(names) or 'nothing'}."
+                f"{names or 'no array'}."
             )
-        member = "frames" if "frames" in names else pictures[0]
-        with zipfile.ZipFile(path) as archive, archive.open(f"{member}.npy") as file:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
             shape, _ = _header(file, path.name)
         return cls(path.name, fps, shape[0], path, member)
 
     def frames(self, chosen: slice) -> Iterator[np.ndarray]:
         """Yield the chosen frames."""
-        with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.member}.npy") as file:
-            shape, dtype = _header(file, self.name)
-            size = int(np.prod(shape[1:])) * dtype.itemsize
-            for number in itertools.islice(range(shape[0]), chosen.stop):
-                data = file.read(size)
-                if len(data) < size:
-                    raise ValueError(f"{self.name} ends within frame {number}: it is truncated.")
-                if number >= chosen.start and (number - chosen.start) % chosen.step == 0:
-                    yield np.frombuffer(data, dtype).reshape(shape[1:])
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+                shape, dtype = _header(file, self.name)
+                size = int(np.prod(shape[1:])) * dtype.itemsize
+                for number in itertools.islice(range(shape[0]), chosen.stop):
+                    data = file.read(size)
+                    if len(data) < size:
+                        raise EOFError(f"it ends within frame {number}")
+                    if number >= chosen.start and (number - chosen.start) % chosen.step == 0:
+                        yield np.frombuffer(data, dtype).reshape(shape[1:])
+        except (EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"{self.name} is damaged: {error}.") from None
 
 
 def open_npy(path: Path) -> np.ndarray:
     """Return the array of an .npy file as a memory map."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path.name} cannot be read as .npy: {error}.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path.name} is damaged or no .npy file: {error}.") from None
 
 
 def _header(file, name: str) -> tuple[tuple[int, ...], np.dtype]:

@@ -35,8 +35,8 @@ def _pyav() -> Any:
         import av
     except ImportError:
         raise ImportError(
-            'video files need PyAV: pip install "stochastic-realization[video]". Arrays, .npz, .gif '
-            "and folders of images do without."
+            'videos need PyAV: pip install "stochastic-realization[video]". Arrays, .npz and .gif '
+            "files and folders of images do without."
         ) from None
     return av
 
@@ -60,7 +60,11 @@ class ContainerReader:
                     raise ValueError(f"{path.name} holds no video, only other streams.")
                 stream = container.streams.video[0]
                 rate = stream.average_rate or stream.guessed_rate
-                return cls(path.name, float(rate) if rate else None, stream.frames or None, path)
+                fps = float(rate) if rate else None
+                length = stream.frames
+                if not length and container.duration and fps:  # duration in microseconds
+                    length = round(container.duration * 1e-6 * fps)
+                return cls(path.name, fps, length or None, path)
         except av.FFmpegError as error:
             raise ValueError(
                 f"{path.name} must be a video file; FFmpeg cannot open it: {error.strerror}."
@@ -79,11 +83,12 @@ class ContainerReader:
                         yield _pixels(frame)
                     count += 1
         except av.FFmpegError as error:
+            advice = f" stop={count} reads the part that is whole." if count else ""
             raise ValueError(
                 f"{self.name} is damaged or truncated: FFmpeg decodes {count} frames and then says "
-                f"{error.strerror!r}. stop={count} reads the part that is whole."
+                f"{error.strerror!r}.{advice}"
             ) from None
-        if self.length and count < min(self.length, chosen.stop or self.length) - 2:
+        if self.length and count < 0.95 * min(self.length, chosen.stop or self.length) - 1:
             warnings.warn(
                 f"{self.name} should hold {self.length} frames by its header; {count} were found. "
                 "It may be truncated.",
