@@ -8,6 +8,7 @@ from .hankel_factor import HankelFactor
 from .order import OrderTable, select_order
 from .plotting import plot_compare, plot_order, plot_residuals
 from .prediction_error import pem
+from .resampling import Bootstrap, bootstrap
 from .residuals import ResidualTests, residual_tests
 from .response_figures import plot_bode, plot_impulse, plot_poles
 from .result import IdentificationResult
@@ -24,6 +25,7 @@ from .uncertainty import (
 from .validation import Comparison, compare, fit_percent
 
 __all__ = [
+    "Bootstrap",
     "Comparison",
     "Excitation",
     "Experiments",
@@ -35,6 +37,7 @@ __all__ = [
     "PoleUncertainty",
     "ResidualTests",
     "bilinear_id",
+    "bootstrap",
     "compare",
     "detrend",
     "em",
