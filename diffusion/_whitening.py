@@ -104,7 +104,7 @@ def stationary_link(
 
 
 def run_filter(
-    links: list[Link], deviations: np.ndarray
+    links: list[Link], deviations: np.ndarray, r: int
 ) -> tuple[list[np.ndarray], list[np.ndarray], float]:
     """Run the Kalman filter along a chain that starts from unit covariance.
 
@@ -114,6 +114,8 @@ def run_filter(
         T steps, in the order in which they are taken.
     deviations : (T, p) ndarray
         y - mu in the same order; NaN marks a missing entry.
+    r : int
+        Dimension of the first z.
 
     Returns
     -------
@@ -124,7 +126,6 @@ def run_filter(
     log_likelihood : float
         Of the observed entries.
     """
-    r = links[0].A.shape[1] if links else 0
     z, L = [np.zeros(r)], [np.eye(r)]
     log_likelihood = 0.0
     for step, (link, y) in enumerate(zip(links, deviations, strict=True)):

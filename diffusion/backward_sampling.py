@@ -103,7 +103,7 @@ def _sample_given_outputs(
 ) -> Simulation:
     """Filter forwards, then draw each state given the next one and the outputs up to its time."""
     T, p = y.shape
-    z, L, _ = run_filter(path.forward, y - path.mu)
+    z, L, _ = run_filter(path.forward, y - path.mu, path.factors[0].shape[1])
     end = row_space(path.factors[T] @ L[T])
     last = path.m[T] + path.factors[T] @ z[T]
     end_state, white = final_coordinates(end, last, final_state, rng)

@@ -34,7 +34,7 @@ from ._linear_process import (
 )
 from ._normal import PAIRS, NormalSource
 from .mixture import GaussianMixture
-from .score import Field, ReverseSDE, reverse_time_sde
+from .score import Field, ReverseSDE, checked_field, reverse_time_sde
 
 __all__ = ["sample_forward", "sample_reverse"]
 
@@ -417,7 +417,7 @@ def _checked_task(
     elif score is None:
         field = sde.score
     elif callable(score):
-        field = score
+        field = checked_field("score", score)
     else:
         raise TypeError(
             f"`score` must be a callable or a GaussianMixture; got {type(score).__name__}."

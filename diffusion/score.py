@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from realization.internal import as_real
 
-__all__ = ["ReverseSDE", "reverse_time_sde"]
+__all__ = ["Field", "ReverseSDE", "checked_field", "reverse_time_sde"]
 
 Field = Callable[[np.ndarray, float], np.ndarray]
 
@@ -75,9 +75,11 @@ def reverse_time_sde(
 
     Raises
     ------
+    TypeError
+        If `drift`, `score` or `divergence` cannot be called.
     ValueError
-        If `eta` is negative. Later, when the drift is evaluated: if the diffusion has another
-        shape, or its differences are not finite and `divergence` is missing.
+        If `eta` is negative. Later, when the drift is evaluated: if a function returns another
+        shape, or the differences of the diffusion are not finite and `divergence` is missing.
 
     Notes
     -----
@@ -105,6 +107,9 @@ def reverse_time_sde(
     eta = as_real("eta", eta)
     if eta < 0:
         raise ValueError(f"`eta` must not be negative; got {eta:g}.")
+    drift, score = checked_field("drift", drift), checked_field("score", score)
+    if divergence is not None:
+        divergence = checked_field("divergence", divergence)
     weight = 0.5 * (1.0 + eta**2)
     constant = None if callable(diffusion) else np.asarray(diffusion, dtype=float)
 
@@ -121,7 +126,7 @@ def reverse_time_sde(
     def reverse_drift(x: np.ndarray, t: float) -> np.ndarray:
         points = np.atleast_2d(x)
         G = matrix(points, t)
-        pull = np.asarray(score(points, t))
+        pull = score(points, t)
         pull = pull @ (G @ G.T) if G.ndim == 2 else np.einsum("...ik,...jk,...j->...i", G, G, pull)
         if divergence is not None:
             pull = pull + divergence(points, t)
@@ -134,6 +139,22 @@ def reverse_time_sde(
         return eta * (G if G.ndim == 2 else G.reshape(*np.shape(x), -1))
 
     return ReverseSDE(reverse_drift, reverse_diffusion)
+
+
+def checked_field(name: str, field: Field) -> Field:
+    """Return the function of (x, t) with its answers checked to have the shape of x."""
+    if not callable(field):
+        raise TypeError(f"`{name}` must be a function of (x, t); got {type(field).__name__}.")
+
+    def checked(x: np.ndarray, t: float) -> np.ndarray:
+        values = np.asarray(field(x, t))
+        if values.shape != x.shape:
+            raise ValueError(
+                f"`{name}` must return the shape of its points, {x.shape}; got {values.shape}."
+            )
+        return values
+
+    return checked
 
 
 def _divergence(matrix: Field, x: np.ndarray, t: float) -> np.ndarray:

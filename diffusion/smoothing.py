@@ -105,8 +105,9 @@ def _smooth_record(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the smoothed means (T + 1, n) and covariances (T + 1, n, n) of one record."""
     path = whiten(model, u)
-    z_f, L_f, _ = run_filter(path.forward, y - path.mu)
-    z_b, L_b, _ = run_filter(path.backward[::-1], (y - path.mu)[::-1])
+    z_f, L_f, _ = run_filter(path.forward, y - path.mu, path.factors[0].shape[1])
+    last = path.factors[-1].shape[1]
+    z_b, L_b, _ = run_filter(path.backward[::-1], (y - path.mu)[::-1], last)
     x, P = path.m.copy(), np.empty((*path.m.shape, path.m.shape[1]))
     for t, (F, zf, Lf, zb, Lb) in enumerate(
         zip(path.factors, z_f, L_f, reversed(z_b), reversed(L_b), strict=True)

@@ -173,3 +173,10 @@ def test_refusals():
     with pytest.raises(ValueError, match="`final_state` must be a state that the model can reach"):
         sample_backward(still, steps=3, final_state=[2.5])
     assert sample_backward(still, steps=3, final_state=[2.0], rng=0).x[0, 0] == pytest.approx(2.0)
+
+
+def test_no_outputs():
+    model = GaussianSSM([[0.5]], [[1.0]], [[1.0]], [[1.0]])
+    path = sample_backward(model, steps=0, y=[], rng=0)
+    assert path.x.shape == (1, 1)
+    assert path.y.shape == (0, 1)

@@ -225,8 +225,10 @@ class TestLikelihood:
         y = simulate(model, steps=8, noise=True, rng=0).y
         y[2, 0] = np.nan
         path = whiten(model, np.zeros((8, 0)))
-        forward = run_filter(path.forward, y - path.mu)[2]
-        backward = run_filter(path.backward[::-1], (y - path.mu)[::-1])[2]
+        forward = run_filter(path.forward, y - path.mu, path.factors[0].shape[1])[2]
+        backward = run_filter(path.backward[::-1], (y - path.mu)[::-1], path.factors[-1].shape[1])[
+            2
+        ]
         assert forward == pytest.approx(backward, rel=1e-11, abs=1e-11)
         assert forward == pytest.approx(log_likelihood(model, y), rel=1e-11, abs=1e-11)
 
@@ -241,7 +243,7 @@ class TestLikelihood:
         model = GaussianSSM([[0.5]], [[1.0], [2.0]], [[1.0]], np.zeros((2, 2)))
         path = whiten(model, np.zeros((2, 0)))
         with pytest.raises(AccuracyError, match="step 0 of the filter is singular"):
-            run_filter(path.forward, np.ones((2, 2)))
+            run_filter(path.forward, np.ones((2, 2)), 1)
 
 
 class TestReverse:

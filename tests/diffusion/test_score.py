@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion import LinearSDE, VariancePreserving, reverse_time_sde
+from diffusion import LinearSDE, VariancePreserving, reverse_time_sde, sample_reverse
 
 SETTINGS = settings(max_examples=20, deadline=None, derandomize=True)
 
@@ -96,3 +96,15 @@ def test_refusals():
     with np.errstate(all="ignore"), pytest.raises(ValueError, match="`divergence` must be given"):
         root.drift(np.ones((4, 1)), 0.0)
     assert VariancePreserving().probability_flow().drift(np.ones(1), 0.5).shape == (1,)
+
+
+def test_answers_of_another_shape_are_refused():
+    backward = reverse_time_sde(lambda x, t: -x, np.eye(2), lambda x, t: x[..., :1])
+    with pytest.raises(ValueError, match=r"`score` must return the shape of its points, \(1, 2\)"):
+        backward.drift(np.zeros(2), 0.5)
+    with pytest.raises(TypeError, match="`drift` must be a function of"):
+        reverse_time_sde(1.0, np.eye(2), lambda x, t: x)
+    with pytest.raises(ValueError, match=r"`score` must return the shape of its points"):
+        sample_reverse(
+            VariancePreserving(), [[0.0]], [1.0, 0.5], score=lambda x, t: 0.0, method="exponential"
+        )

@@ -114,3 +114,9 @@ class TestTwoFilterSmooth:
         model = GaussianSSM(A, C, np.diag([1.0, 0.0]), np.diag([0.0, 0.0]), P0=np.eye(2))
         with pytest.raises(AccuracyError, match="singular"):
             two_filter_smooth(model, np.zeros((3, 2)))
+
+
+def test_no_outputs():
+    model = GaussianSSM([[0.5]], [[1.0]], [[1.0]], [[1.0]])
+    none = two_filter_smooth(model, [])
+    np.testing.assert_allclose(none.P, [[[4 / 3]]])
