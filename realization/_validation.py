@@ -6,7 +6,7 @@ Kernels and inner functions trust their input.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -196,10 +196,20 @@ def as_dt(value: Any) -> float:
 
 def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """Return `value` if it is one of the named choices."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         options = ", ".join(repr(c) for c in choices)
         raise ValueError(f"`{name}` must be one of {options}; got {value!r}.")
     return value
+
+
+def as_items(name: str, value: Any, what: str) -> list[Any]:
+    """Return the items of a list or another iterable; text, tables and mappings are refused."""
+    if isinstance(value, (str, bytes)) or hasattr(value, "keys") or not isinstance(value, Iterable):
+        raise TypeError(f"`{name}` must be a list of {what}; got {type(value).__name__}.")
+    try:
+        return list(value)
+    except TypeError:  # an array without axes
+        raise TypeError(f"`{name}` must be a list of {what}; got a single number.") from None
 
 
 def as_instance(name: str, value: Any, classes: tuple[type, ...]) -> Any:

@@ -239,7 +239,7 @@ def word_coefficients(model: BilinearSSM, length: int) -> dict[tuple[int, ...], 
     TypeError
         If `model` is not a BilinearSSM or `length` is not an integer.
     ValueError
-        If `length` is negative.
+        If `length` is negative, or so large that a coefficient overflows.
 
     Notes
     -----
@@ -261,10 +261,17 @@ def word_coefficients(model: BilinearSSM, length: int) -> dict[tuple[int, ...], 
     states = model.B[np.newaxis]  # (words, n, m): A_{w_k} ... A_{w_1} B for all words of length k
     for k in range(length + 1):
         words = itertools.product(range(len(letters)), repeat=k)
-        coefficients.update(zip(words, model.C @ states, strict=True))
-        if k < length:
-            states = letters @ states[:, np.newaxis]  # the new letter acts last
-            states = states.reshape(len(letters) ** (k + 1), *model.B.shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = model.C @ states
+            if k < length:
+                states = letters @ states[:, np.newaxis]  # the new letter acts last
+                states = states.reshape(len(letters) ** (k + 1), *model.B.shape)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"`length` is too large for this model: a coefficient of {k} letters overflows. "
+                "Ask for shorter words, or scale the inputs down."
+            )
+        coefficients.update(zip(words, values, strict=True))
     return coefficients
 
 

@@ -19,7 +19,7 @@ import scipy
 from numpy.typing import ArrayLike
 
 from ._linalg import rank_tolerance
-from ._validation import as_array, as_integer
+from ._validation import as_array, as_integer, as_items
 from .bilinear import BilinearSSM
 
 __all__ = ["bilinear_hankel_realization"]
@@ -67,7 +67,8 @@ def bilinear_hankel_realization(
     Raises
     ------
     TypeError
-        If `coefficients` is not a mapping from tuples or `order` is not an integer.
+        If `coefficients` is not a mapping from tuples, `rows` or `columns` is not a list of
+        tuples, or `order` is not an integer.
     ValueError
         If a coefficient that the rows and columns need is missing, if shapes disagree, or if
         `order` exceeds the rank of the Hankel matrix (singular values above ``max(shape) * eps``
@@ -171,7 +172,9 @@ def _checked_words(name: str, words: Iterable[Word] | None, m: int, length: int)
     if words is None:
         lengths = range(max(length, 0) + 1)
         return [w for k in lengths for w in itertools.product(range(m + 1), repeat=k)]
-    words = [tuple(word) for word in words]
+    words = as_items(name, words, "words, tuples of letters")
+    if not all(isinstance(word, tuple) for word in words):
+        raise TypeError(f"`{name}` must be a list of words, tuples of letters; got {words}.")
     if () not in words:
         raise ValueError(f"`{name}` must contain the empty word; got {words}.")
     return words

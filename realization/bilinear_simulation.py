@@ -49,7 +49,7 @@ def bilinear_response(
         x = _held_states(model, u, x0, as_real("dt", dt, above=0.0))
         e = np.zeros(1)
     else:
-        if dt is not None and dt != model.dt:
+        if dt is not None and as_real("dt", dt) != model.dt:
             raise ValueError(
                 f"`dt` must be left out for a discrete-time model, whose sample time is "
                 f"{model.dt:g}; got {dt}."

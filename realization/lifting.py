@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._validation import as_array, as_choice, as_integer, as_matrix
+from ._validation import as_array, as_choice, as_integer, as_items, as_matrix
 from .bilinear import BilinearSSM
 
 __all__ = ["carleman", "carleman_state"]
@@ -64,7 +64,8 @@ def carleman(
     Raises
     ------
     TypeError
-        If `degree` is not an integer or an entry is not numeric.
+        If `vector_fields` is not a list of lists, `degree` is not an integer or an entry is not
+        numeric.
     ValueError
         If shapes disagree, `degree` is below 1, or the drift has a constant part.
 
@@ -146,7 +147,8 @@ def carleman_state(
     TypeError
         If `x` is not numeric or `degree` is not an integer.
     ValueError
-        If `x` is a single number, or `degree` is below 1.
+        If `x` is a single number or has no components, a power of it overflows, or `degree` is
+        below 1.
 
     Examples
     --------
@@ -159,22 +161,34 @@ def carleman_state(
     x = as_array("x", x)
     degree = as_integer("degree", degree, minimum=1)
     as_choice("basis", basis, ("kronecker", "monomial"))
-    if x.ndim == 0:
-        raise ValueError("`x` must have shape (..., n); got a single number.")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        found = "a single number" if x.ndim == 0 else x.shape
+        raise ValueError(f"`x` must have shape (..., n), n at least 1; got {found}.")
     powers = _powers(x.shape[-1], degree, basis)
-    return np.stack([x[..., list(power)].prod(axis=-1) for power in powers], axis=-1)
+    with np.errstate(over="ignore"):
+        z = np.stack([x[..., list(power)].prod(axis=-1) for power in powers], axis=-1)
+    if not np.isfinite(z).all():
+        raise ValueError(
+            f"`x` is too large for degree {degree}: one of its powers overflows. Use other units."
+        )
+    return z
 
 
 def _checked_fields(vector_fields: Sequence[Sequence[ArrayLike]]) -> list[list[np.ndarray]]:
     """Return the fields as lists of (n, n^k) matrices, at least the constant part of each."""
-    if not len(vector_fields) or not all(len(field) for field in vector_fields):
+    fields = as_items("vector_fields", vector_fields, "fields [f_0, ..., f_m]")
+    fields = [
+        as_items(f"vector_fields[{i}]", field, "matrices by Kronecker power")
+        for i, field in enumerate(fields)
+    ]
+    if not fields or not all(fields):
         raise ValueError(
             "`vector_fields` must be [f_0, ..., f_m], each field the list of its matrices by "
             "Kronecker power, the constant part first; got an empty list."
         )
-    n = len(np.atleast_1d(as_array("vector_fields[0][0]", vector_fields[0][0])))
-    fields = []
-    for i, field in enumerate(vector_fields):
+    n = len(np.atleast_1d(as_array("vector_fields[0][0]", fields[0][0])))
+    checked = []
+    for i, field in enumerate(fields):
         matrices = []
         for k, matrix in enumerate(field):
             name = f"vector_fields[{i}][{k}]"
@@ -183,8 +197,8 @@ def _checked_fields(vector_fields: Sequence[Sequence[ArrayLike]]) -> list[list[n
                 array = array[:, np.newaxis]
             because = f"the matrix of Kronecker power {k} for {n} states"
             matrices.append(as_matrix(name, array, (n, n**k), because=because))
-        fields.append(matrices)
-    return fields
+        checked.append(matrices)
+    return checked
 
 
 def _powers(n: int, degree: int, basis: str) -> dict[Power, int]:

@@ -31,6 +31,7 @@ from ._validation import (
     as_choice,
     as_instance,
     as_integer,
+    as_items,
     as_real,
     as_signal,
     require_discrete,
@@ -75,7 +76,8 @@ def volterra_kernel(model: BilinearSSM, degree: int, lags: int) -> np.ndarray:
     TypeError
         If `model` is not a BilinearSSM, or `degree` or `lags` is not an integer.
     ValueError
-        If `degree` is below 1, `lags` is negative, or the model is in continuous time.
+        If `degree` is below 1, `lags` is negative, the model is in continuous time, or its kernel
+        overflows.
 
     See Also
     --------
@@ -104,18 +106,24 @@ def volterra_kernel(model: BilinearSSM, degree: int, lags: int) -> np.ndarray:
     (n, m), p = model.B.shape, model.n_outputs
     powers = np.empty((lags, n, n), model.A.dtype)
     power = np.eye(n)
-    for a in range(lags):
-        powers[a] = power
-        power = model.A @ power
-    # E[a_1, ..., a_k, :, (i_1 ... i_k)] = A^{a_k} N_{i_k} ... N_{i_2} A^{a_1} B_{i_1}
-    E = powers @ model.B
-    for k in range(1, degree):
-        E = np.einsum("jab,...bi->...aij", model.N, E)
-        E = np.einsum("gab,...bi->...gai", powers, E.reshape((lags,) * k + (n, m ** (k + 1))))
-    kernel = np.zeros((lags,) * degree + (p, m**degree), np.result_type(E, model.C))
     delays = _decreasing_delays(lags, degree)
     gaps = np.concatenate([delays[:, :-1] - delays[:, 1:] - 1, delays[:, -1:] - 1], axis=1)
-    kernel[tuple(delays.T - 1)] = model.C @ E[tuple(gaps.T)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for a in range(lags):
+            powers[a] = power
+            power = model.A @ power
+        # E[a_1, ..., a_k, :, (i_1 ... i_k)] = A^{a_k} N_{i_k} ... N_{i_2} A^{a_1} B_{i_1}
+        E = powers @ model.B
+        for k in range(1, degree):
+            E = np.einsum("jab,...bi->...aij", model.N, E)
+            E = np.einsum("gab,...bi->...gai", powers, E.reshape((lags,) * k + (n, m ** (k + 1))))
+        values = model.C @ E[tuple(gaps.T)]
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "`lags` is too large for this unstable model: its kernel overflows. Ask for fewer."
+        )
+    kernel = np.zeros((lags,) * degree + (p, m**degree), values.dtype)
+    kernel[tuple(delays.T - 1)] = values
     return kernel.reshape(kernel.shape[:-1] + (m,) * degree)
 
 
@@ -342,6 +350,8 @@ def kernel_coefficients(kernels: Sequence[ArrayLike]) -> dict[tuple[int, ...], n
 
     Raises
     ------
+    TypeError
+        If `kernels` is not a list of numeric arrays.
     ValueError
         If there is no kernel or their shapes disagree.
 
@@ -359,6 +369,7 @@ def kernel_coefficients(kernels: Sequence[ArrayLike]) -> dict[tuple[int, ...], n
     >>> found.keys() == c.keys() and all(np.allclose(found[w], c[w]) for w in c)
     True
     """
+    kernels = as_items("kernels", kernels, "kernels of degree 1, 2, ...")
     arrays = [as_array(f"kernels[{k}]", kernel) for k, kernel in enumerate(kernels)]
     if not arrays or arrays[0].ndim != 3:
         raise ValueError(

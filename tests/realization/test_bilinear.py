@@ -140,6 +140,9 @@ def test_words_refuse():
         word_coefficients(LinearSSM([[0.5]], [[1.0]], [[1.0]]), 2)
     with pytest.raises(TypeError, match="`length` must be an integer"):
         word_coefficients(model, 2.0)
+    steep = BilinearSSM([[1e60]], [[[1.0]]], [[1.0]], [[1.0]])
+    with pytest.raises(ValueError, match=r"`length` is too large .* of 6 letters overflows"):
+        word_coefficients(steep, 8)
     with pytest.raises(ValueError, match="`length` must be at least 0"):
         word_coefficients(model, -1)
 
@@ -488,6 +491,16 @@ def test_scalars_are_one_by_one():
         ({(): 1.0}, {}, ValueError, r"must contain the word \(0,\)"),
         ({(): 1.0, (0,): 0.5, (1,): 0.5}, {"rows": [(0,)]}, ValueError, "`rows` must contain"),
         ({(): 0.0, (0,): 0.0, (1,): 0.0}, {}, ValueError, "must not exceed the rank 0"),
+        ({(): 1.0}, {"rows": {"a": 1.0}}, TypeError, "`rows` must be a list of words, .* got dict"),
+        ({(): 1.0}, {"columns": "01"}, TypeError, "`columns` must be a list of words"),
+        ({(): 1.0}, {"columns": 3}, TypeError, "`columns` must be a list of words, .* got int"),
+        ({(): 1.0}, {"rows": [(), 0]}, TypeError, r"`rows` must be a list .* got \[\(\), 0\]"),
+        (
+            {(): 1.0},
+            {"rows": LinearSSM([[0.5]], [[1.0]], [[1.0]])},
+            TypeError,
+            "`rows` must be a list of words, tuples of letters; got LinearSSM",
+        ),
     ],
 )
 def test_hankel_realization_refuses(coefficients, kwargs, error, message):

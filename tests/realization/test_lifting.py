@@ -135,6 +135,28 @@ def test_states_are_powers():
         (lambda: carleman([[[1.0], [[-1.0]]]], 2), ValueError, "must vanish at the origin"),
         (lambda: carleman([], 2), ValueError, "got an empty list"),
         (lambda: carleman([[]], 2), ValueError, "got an empty list"),
+        (
+            lambda: carleman({"a": [1.0]}, 2),  # as a DataFrame, which has keys too
+            TypeError,
+            r"`vector_fields` must be a list of fields \[f_0, ..., f_m\]; got dict",
+        ),
+        (
+            lambda: carleman([0.5], 2),
+            TypeError,
+            r"`vector_fields\[0\]` must be a list of matrices by Kronecker power; got float",
+        ),
+        (
+            lambda: carleman(np.array(0.5), 2),
+            TypeError,
+            "`vector_fields` must be a list of fields .*; got a single number",
+        ),
+        (
+            lambda: carleman([[[0.0]]], 2, basis=np.ones(2)),
+            ValueError,
+            "`basis` must be one of 'kronecker', 'monomial'",
+        ),
+        (lambda: carleman_state([1e200], 2), ValueError, "`x` is too large for degree 2"),
+        (lambda: carleman_state([], 2), ValueError, r"n at least 1; got \(0,\)"),
         (lambda: carleman([[[0.0], [[-1.0]]]], 0), ValueError, "`degree` must be at least 1"),
         (
             lambda: carleman([[[0.0, 0.0], np.eye(2), np.eye(2)]], 2),

@@ -21,6 +21,7 @@ from realization import (
     word_coefficients,
 )
 
+STEEP = BilinearSSM([[1e60]], [[[1.0]]], [[1.0]], [[1.0]])
 seeds = st.integers(0, 2**32 - 1)
 some = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -206,6 +207,8 @@ Y, U = np.ones((9, 1)), np.arange(9.0)[:, np.newaxis]
             "`method` must be one of 'least_squares', 'correlation'",
         ),
         (lambda: kernel_coefficients([]), ValueError, "must start with the kernel of degree 1"),
+        (lambda: kernel_coefficients(3), TypeError, "`kernels` must be a list of kernels"),
+        (lambda: volterra_kernel(STEEP, 1, 8), ValueError, "`lags` is too large for this unstable"),
         (
             lambda: kernel_coefficients([np.ones((2, 1, 1)), np.ones((2, 1, 1))]),
             ValueError,
