@@ -162,7 +162,9 @@ def dense_steps(W, m, v, x, z):
     """Fill x (S, T + 1, n), given x[:, 0], with W (n, K), v (S, T, q), scratch z (K,).
 
     ``z = concatenate([x, outer(v[:m], x).ravel(), v]); x+ = W @ z``, K = (m + 1) n + q. Four rows
-    of W are taken at once.
+    of W are taken at once. The sums over k end in sums within vector registers; sums over columns
+    would not, but no form of them that plain loops can express keeps its partial sums in
+    registers.
     """
     n, q, K = x.shape[2], v.shape[2], W.shape[1]
     for s in range(x.shape[0]):
