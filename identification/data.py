@@ -143,16 +143,18 @@ class Experiments:
         dt: float = 1.0,
         allow_nan: bool = False,
     ) -> Experiments:
-        """Read one record from a text file: CSV, or columns separated by tabs or blanks.
+        """Read one record from a file: CSV, columns separated by tabs or blanks, or .npz.
 
-        The first line is a header when none of its fields is a number.
+        The first line of text is a header when none of its fields is a number. In an .npz file an
+        array (T,) is a column and an array (T, k) is k of them. With pandas and pyarrow also
+        .parquet and .feather.
 
         Parameters
         ----------
         path : str or Path
             The file, one row per sample.
         y : str, int or sequence of them
-            Columns of the outputs, by name in the header or by number from 0.
+            Columns of the outputs, by name or by number from 0.
         u : str, int or sequence of them, default ()
             Columns of the inputs.
         dt : float, default 1.0
@@ -169,19 +171,19 @@ class Experiments:
         ------
         OSError
             If the file cannot be read.
+        ImportError
+            If it needs pandas or pyarrow, and they are not installed.
         ValueError
             If it is not a table, no output is named, a column is unknown or given twice, or a
             needed value is missing or not a number.
         """
         outputs, inputs = ([c] if isinstance(c, (str, int)) else list(c) for c in (y, u))
-        names, values = read_columns(path, [*outputs, *inputs] if outputs else [])
+        (y_names, y_values), (u_names, u_values) = read_columns(path, outputs, inputs)
+        names = [*y_names, *u_names]
         if len(set(names)) < len(names):
-            raise ValueError(f"a column can serve once, as output or as input; got {list(names)}.")
-        p = len(outputs)
-        record = cls.from_data(
-            values[:, :p], values[:, p:] if inputs else None, dt=dt, allow_nan=allow_nan
-        )
-        return replace(record, output_names=names[:p], input_names=names[p:])
+            raise ValueError(f"a column can serve once, as output or as input; got {names}.")
+        record = cls.from_data(y_values, u_values if inputs else None, dt=dt, allow_nan=allow_nan)
+        return replace(record, output_names=y_names, input_names=u_names)
 
     @property
     def n_outputs(self) -> int:

@@ -1,13 +1,16 @@
-"""Reading measurements from text files: CSV, or columns separated by tabs or blanks.
+"""Reading measurements from files: text, .npz, and what pandas reads as .parquet or .feather.
 
-The first line is a header when none of its fields is a number. Lines that start with ``#`` or
-``%`` are comments. Where semicolons separate, a comma is a decimal point. Only the columns that are
-asked for must be numbers: a file may hold dates or remarks beside them.
+Text is CSV, or columns separated by tabs or blanks. The first line is a header when none of its
+fields is a number. Lines that start with ``#`` or ``%`` are comments. Where semicolons separate, a
+comma is a decimal point. Only the columns that are asked for must be numbers: a file may hold dates
+or remarks beside them. In an .npz file every array (T,) is a column, an array (T, k) is k columns
+that are asked for together.
 """
 
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,29 +22,98 @@ Column = str | int
 MISSING = ("", "na", "n/a", "nan", "null")
 
 
-def read_columns(path: str | Path, columns: Sequence[Column]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the names and the values (T, k) of some columns, at least one; NaN where missing.
+def read_columns(
+    path: str | Path, *groups: Sequence[Column]
+) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """Return for each group of columns their names and values (T, k); NaN where missing.
 
-    A column is given by its name in the header, or by its number from 0 (as int or in digits).
+    A column is given by its name in the header, or by its number from 0 (as int or in digits). The
+    first group must name at least one.
     """
     path = Path(path)
-    header, rows = _fields(path)
-    names = header or [f"column {k}" for k in range(len(rows[0]))]
+    if path.suffix.lower() == ".npz":
+        names, arrays = _npz_arrays(path)
+        header = True
+    elif path.suffix.lower() in (".parquet", ".feather"):
+        names, arrays = _frame_arrays(path)
+        header = True
+    else:
+        first, rows = _fields(path)
+        header, arrays = bool(first), rows
+        names = first or [f"column {k}" for k in range(len(rows[0]))]
     known = ", ".join(f"{k} {name!r}" if header else str(k) for k, name in enumerate(names))
-    if not columns:
+    if not groups[0]:
         raise ValueError(f"`y` must name at least one column; those of {path.name} are {known}.")
-    numbers = [_find(column, names, bool(header), path.name, known) for column in columns]
+    found = [[_find(column, names, header, path.name, known) for column in g] for g in groups]
+    if isinstance(arrays, dict):
+        return [_stacked(names, arrays, numbers, path.name) for numbers in found]
+    return [
+        (tuple(names[k] for k in numbers), _parsed(names, arrays, numbers, path.name))
+        for numbers in found
+    ]
+
+
+def _parsed(names: list[str], rows: list[list[str]], numbers: list[int], file: str) -> np.ndarray:
+    """Return columns of a text file as numbers (T, k)."""
     values = np.empty((len(rows), len(numbers)))
     for k, number in enumerate(numbers):
         for t, row in enumerate(rows):
             value = _number(row[number])
             if value is None:
                 raise ValueError(
-                    f"column {number} ({names[number]!r}) of {path.name} must hold numbers; found "
+                    f"column {number} ({names[number]!r}) of {file} must hold numbers; found "
                     f"{row[number]!r} in row {t + 1} of the data."
                 )
             values[t, k] = value
-    return tuple(names[number] for number in numbers), values
+    return values
+
+
+def _stacked(
+    names: list[str], arrays: dict[str, np.ndarray], numbers: list[int], file: str
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return arrays side by side (T, k), with a name for every column."""
+    columns, labels = [], []
+    for name in (names[number] for number in numbers):
+        array = arrays[name]
+        if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"{name!r} of {file} must hold numbers in the shape (T,) or (T, k); got "
+                f"{array.dtype} of shape {array.shape}."
+            )
+        array = array.reshape(len(array), -1)
+        if columns and len(array) != len(columns[0]):
+            raise ValueError(
+                f"the columns of {file} must be equally long; {name!r} has {len(array)} samples, "
+                f"{labels[0]!r} has {len(columns[0])}."
+            )
+        columns.append(array)
+        width = array.shape[1]
+        labels += [name] if width == 1 else [f"{name}{k + 1}" for k in range(width)]
+    return tuple(labels), np.hstack(columns) if columns else np.zeros((0, 0))
+
+
+def _npz_arrays(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Return the arrays of an .npz file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name} is damaged or no .npz file: {error}.") from None
+    return list(arrays), arrays
+
+
+def _frame_arrays(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Return the columns of a file of data frames."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError(
+            f"reading {path.name} needs pandas and pyarrow; or save it as CSV."
+        ) from None
+    read = pandas.read_parquet if path.suffix.lower() == ".parquet" else pandas.read_feather
+    frame = read(path)
+    arrays = {str(name): frame.iloc[:, k].to_numpy() for k, name in enumerate(frame.columns)}
+    return list(arrays), arrays
 
 
 def _fields(path: Path) -> tuple[list[str], list[list[str]]]:

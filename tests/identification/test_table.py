@@ -1,5 +1,7 @@
 """Records from text files: what a person may hand over, and what is said when it cannot be read."""
 
+import sys
+
 import numpy as np
 import pytest
 from realdata import data_file
@@ -138,3 +140,58 @@ def test_measured_records():
         data_file("nonlinear", "cascaded_tanks.csv"), "yEst", "uEst", dt=4.0
     )
     assert tanks.y[0].shape == (1024, 1)
+
+
+# arrays -------------------------------------------------------------------------------------
+
+
+def test_npz(tmp_path):
+    y, u = np.arange(12.0).reshape(6, 2), np.arange(6)
+    np.savez(tmp_path / "run.npz", time=np.linspace(0, 1, 6), height=y, drive=u, note="by hand")
+    record = Experiments.from_file(tmp_path / "run.npz", "height", ["drive"], dt=0.2)
+    assert np.array_equal(record.y[0], y)
+    assert np.array_equal(record.u[0], u[:, None])
+    assert (record.output_names, record.input_names) == (("height1", "height2"), ("drive",))
+    assert Experiments.from_file(tmp_path / "run.npz", "2").output_names == ("drive",)  # by number
+
+
+@pytest.mark.parametrize(
+    ("y", "u", "message"),
+    [
+        ("depth", [], r"no column 'depth'; its columns are 0 'height', 1 'short'"),
+        ("note", [], r"'note' of run\.npz must hold numbers .* got <U7 of shape \(\)"),
+        ("cube", [], r"in the shape \(T,\) or \(T, k\); got float64 of shape \(2, 2, 2\)"),
+        (["height", "short"], [], "equally long; 'short' has 3 samples, 'height' has 6"),
+        ("height", ["height"], "a column can serve once"),
+    ],
+)
+def test_wrong_npz(tmp_path, y, u, message):
+    arrays = {"height": np.arange(6.0), "short": np.arange(3.0), "note": "by hand"}
+    np.savez(tmp_path / "run.npz", **arrays, cube=np.zeros((2, 2, 2)))
+    with pytest.raises(ValueError, match=message):
+        Experiments.from_file(tmp_path / "run.npz", y, u)
+
+
+def test_npz_that_is_none(tmp_path):
+    (tmp_path / "run.npz").write_text("height\n1\n")
+    with pytest.raises(ValueError, match=r"run\.npz is damaged or no \.npz file"):
+        Experiments.from_file(tmp_path / "run.npz", "height")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "reader"), [("parquet", "read_parquet"), ("feather", "read_feather")]
+)
+def test_data_frames(tmp_path, monkeypatch, suffix, reader):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"height": [1.0, 2.0, 4.0], "drive": [0, 1, 0], "note": list("abc")})
+    monkeypatch.setattr(pandas, reader, lambda path: frame)
+    record = Experiments.from_file(tmp_path / f"run.{suffix}", "height", "drive")
+    assert np.array_equal(record.y[0][:, 0], [1.0, 2.0, 4.0])
+    with pytest.raises(ValueError, match="'note' of run"):
+        Experiments.from_file(tmp_path / f"run.{suffix}", "note")
+
+
+def test_data_frames_need_pandas(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="needs pandas and pyarrow; or save it as CSV"):
+        Experiments.from_file(tmp_path / "run.parquet", "height")
