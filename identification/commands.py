@@ -1,0 +1,30 @@
+"""What the commands have in common: sentences instead of tracebacks and of warnings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+__all__ = ["sentences"]
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Tell errors and warnings on the terminal, each in its own sentence; an error exits with 1."""
+    import typer
+
+    def note(message: Any, *details: Any, **more: Any) -> None:
+        """Print the text of a warning."""
+        typer.echo(f"note: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = note
+        try:
+            yield
+        except (OSError, ImportError, TypeError, ValueError, np.linalg.LinAlgError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
