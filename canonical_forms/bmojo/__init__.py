@@ -1,7 +1,10 @@
 """The torch bridge: an identified model as a trainable layer with eidetic memory (extra: torch)."""
 
+from .export import from_model
 from .fading import FadingMemory
+from .io import load, save
 from .layer import BMojoLayer
+from .recovery import to_model
 from .state import BMojoOutput, BMojoState
 from .targets import lru_parameters, mamba_parameters, s4d_parameters, s5_parameters
 
@@ -10,8 +13,12 @@ __all__ = [
     "BMojoOutput",
     "BMojoState",
     "FadingMemory",
+    "from_model",
+    "load",
     "lru_parameters",
     "mamba_parameters",
     "s4d_parameters",
     "s5_parameters",
+    "save",
+    "to_model",
 ]

@@ -15,10 +15,12 @@ keeps: the two halves are exact conjugates in exact arithmetic only.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 
 from realization import AccuracyError, UnstableModelError
 
@@ -27,8 +29,8 @@ from ..result import ILL_CONDITIONED, CanonicalForm, condition
 
 __all__ = [
     "Modes",
+    "block_slices",
     "diagonal_modes",
-    "fading_blocks",
     "fading_modes",
     "geometric_horizon",
     "initial_state",
@@ -53,12 +55,15 @@ class Modes:
         Output columns, doubled for pairs, real for real eigenvalues.
     start : (N,) complex ndarray
         States at time zero.
+    cond : float
+        Condition number of the real eigenvectors.
     """
 
     lam: np.ndarray
     b: np.ndarray
     c: np.ndarray
     start: np.ndarray
+    cond: float
 
     def scaled(self) -> Modes:
         """Return modes whose states have variance one when all inputs are white of variance one.
@@ -69,7 +74,7 @@ class Modes:
         factor = np.sqrt(1 - np.abs(self.lam) ** 2) / np.where(size > 0, size, 1.0)
         factor[size == 0] = 1.0
         b = self.b * factor[:, np.newaxis]
-        return Modes(self.lam, b, self.c / factor, self.start * factor)
+        return Modes(self.lam, b, self.c / factor, self.start * factor, self.cond)
 
 
 def diagonal_modes(model: Any, *, purpose: str) -> Modes:
@@ -86,20 +91,25 @@ def diagonal_modes(model: Any, *, purpose: str) -> Modes:
             f"{'state is' if depth == 1 else 'states are'} eidetic (eigenvalue 0). Use from_model, "
             "whose delay line holds them."
         )
-    return fading_modes(form)
+    return fading_modes(form, ILL_CONDITIONED)
 
 
-def fading_modes(form: CanonicalForm) -> Modes:
-    """Return the modes of the fading part of an eidetic-fading form with modal blocks, scaled."""
+def fading_modes(form: CanonicalForm, condmax: float) -> Modes:
+    """Return the modes of the fading part of an eidetic-fading form with modal blocks, scaled.
+
+    `condmax` bounds the condition number of the eigenvectors inside a block.
+    """
     model = form.model
-    lam, b, c, start = [], [], [], []
-    for part in fading_blocks(form):
-        values, vectors = _eigenvectors(model.A[part, part])
+    lam, b, c, start, bases = [], [], [], [], [np.zeros((0, 0))]
+    sizes = form.info["sizes"][form.info["eidetic_blocks"] :]
+    for part in block_slices(sizes, first=form.info["eidetic_order"]):
+        values, vectors = _eigenvectors(model.A[part, part], condmax)
         pair = np.imag(values) > 0
         basis = np.concatenate([np.real(vectors), np.imag(vectors)[:, pair]], axis=1)
         z = np.linalg.solve(basis, np.column_stack([model.B[part], initial_state(model)[part]]))
         s = z[: values.size].astype(complex)
         s[pair] = (s[pair] - 1j * z[values.size :]) / 2
+        bases.append(basis)
         lam.append(values)
         b.append(s[:, :-1])
         start.append(s[:, -1])
@@ -109,14 +119,13 @@ def fading_modes(form: CanonicalForm) -> Modes:
         np.concatenate([np.zeros((0, model.n_inputs), complex), *b]),
         np.concatenate([np.zeros((model.n_outputs, 0), complex), *c], axis=1),
         np.concatenate([np.zeros(0, complex), *start]),
+        condition(form.T[:, form.info["eidetic_order"] :] @ scipy.linalg.block_diag(*bases)),
     ).scaled()
 
 
-def fading_blocks(form: CanonicalForm) -> list[slice]:
-    """Return the slices of the fading blocks of an eidetic-fading form."""
-    info = form.info
-    sizes = info["sizes"][info["eidetic_blocks"] :]
-    edges = info["eidetic_order"] + np.concatenate([[0], np.cumsum(sizes)]).astype(int)
+def block_slices(sizes: Sequence[int], first: int = 0) -> list[slice]:
+    """Return the slices of consecutive blocks, the first of which starts at `first`."""
+    edges = first + np.concatenate([[0], np.cumsum(sizes)]).astype(int)
     return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
 
 
@@ -125,14 +134,14 @@ def initial_state(model: Any) -> np.ndarray:
     return getattr(model, "x0", getattr(model, "m0", np.zeros(model.n_states)))
 
 
-def _eigenvectors(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _eigenvectors(block: np.ndarray, condmax: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the eigenvalues with imaginary part at least zero and their eigenvectors."""
     values, vectors = np.linalg.eig(block)
-    if (cond := condition(vectors)) > ILL_CONDITIONED:
+    if (cond := condition(vectors)) > condmax:
         raise AccuracyError(
             f"{values.size} eigenvalues near {named_eigenvalues(values[:1])} have eigenvectors of "
-            f"condition number {cond:.1e}: A is defective, or so nearly that a diagonal form has "
-            "no digits left. Use from_model, which keeps such blocks whole.",
+            f"condition number {cond:.1e} (limit {condmax:.0e}): A is defective, or so nearly that "
+            "a diagonal form has no digits left. Use from_model, which keeps such blocks whole.",
             residual=cond * float(np.finfo(float).eps),
         )
     kept = np.imag(values) >= 0

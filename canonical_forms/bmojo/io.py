@@ -1,0 +1,132 @@
+"""Save and load layers: safetensors with the options as JSON in the header, nothing pickled.
+
+The header's text entries are ``format``, ``class``, ``config`` and ``provenance``; the tensors are
+the layer's ``state_dict``. Any reader of safetensors can open the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .layer import BMojoLayer
+
+__all__ = ["load", "save"]
+
+FORMAT = 1
+CLASSES: dict[str, Any] = {"BMojoLayer": BMojoLayer}
+
+
+def save(layer: BMojoLayer, path: str | os.PathLike[str]) -> None:
+    """Save a layer to a safetensors file.
+
+    Parameters
+    ----------
+    layer : BMojoLayer
+        The layer.
+    path : str or path
+        The file to write, `.safetensors` by custom; written as named, replaced if it exists.
+
+    Raises
+    ------
+    TypeError
+        If `layer` is no layer of this package.
+
+    See Also
+    --------
+    load : The way back.
+    realization.save : For models.
+
+    Notes
+    -----
+    Options and ``provenance`` travel in the header, as JSON. The tensors come back bit for bit.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import torch
+    >>> from canonical_forms.bmojo import BMojoLayer, load, save
+    >>> layer = BMojoLayer(2, 1, (1, 2), window=4, eidetic=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "layer.safetensors")
+    ...     save(layer, path)
+    ...     back = load(path)
+    >>> all(torch.equal(a, b) for a, b in zip(layer.parameters(), back.parameters()))
+    True
+    """
+    name = type(layer).__name__
+    if CLASSES.get(name) is not type(layer):
+        raise TypeError(f"`layer` must be a {' or a '.join(CLASSES)}; got {name}.")
+    metadata = {
+        "format": str(FORMAT),
+        "class": name,
+        "config": json.dumps(layer.config()),
+        "provenance": json.dumps(layer.provenance),
+    }
+    tensors = {key: value.detach().contiguous() for key, value in layer.state_dict().items()}
+    save_file(tensors, path, metadata)
+
+
+def load(path: str | os.PathLike[str], *, device: torch.device | str | None = None) -> BMojoLayer:
+    """Load a layer that :func:`save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    device : torch.device or str, optional
+        Where the layer goes. Default: the CPU.
+
+    Returns
+    -------
+    BMojoLayer
+        With the options, the tensors and the provenance of the one that was saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no safetensors file or a damaged one, was written by something else or by a
+        later release, or its tensors do not fit its options.
+
+    See Also
+    --------
+    save : The way there, with an example.
+    """
+    where = os.fspath(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"`path` must name a safetensors file; {where!r} is something else or damaged: {error}"
+        ) from None
+    version, name = metadata.get("format"), metadata.get("class")
+    if version is None or name is None or not {"config", "provenance"} <= metadata.keys():
+        raise ValueError(
+            "`path` must name a file that canonical_forms.bmojo.save wrote; the header of "
+            f"{where!r} has {sorted(metadata) or 'no entries'}. Its tensors can be read with "
+            "safetensors."
+        )
+    if version != str(FORMAT) or name not in CLASSES:
+        raise ValueError(
+            f"`path` must name a {' or a '.join(CLASSES)} in format {FORMAT}; {where!r} holds a "
+            f"{name} in format {version}, of another release: upgrade to read it."
+        )
+    try:
+        layer = CLASSES[name](**json.loads(metadata["config"]))
+        layer.load_state_dict(tensors)
+        layer.provenance = json.loads(metadata["provenance"])
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"`path` must name an undamaged file: options and tensors of {where!r} do not fit: "
+            f"{error}"
+        ) from None
+    return layer if device is None else layer.to(device)
