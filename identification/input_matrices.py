@@ -198,7 +198,7 @@ def initial_state(
     model: LinearSSM | InnovationSSM, K: np.ndarray | None, y: np.ndarray, u: np.ndarray
 ) -> np.ndarray:
     """Return the x0 that fits the simulated (`K` None) or predicted output of one run best."""
-    run = Experiments.from_data(y, u if model.n_inputs else None)
+    run = Experiments((y,), (u[:, : model.n_inputs],), 1.0, (), ())  # checked at the door
     known = InputMatrices(model.B, model.D)
     fit = from_data(model.A, model.C, K, run, known=known, feedthrough=True, estimate_offset=False)
     return fit.x0[0]

@@ -25,6 +25,7 @@ from .hankel_factor import HankelFactor
 __all__ = ["FactorBlocks", "WeightedSubspace", "regress", "row_whitening", "weighted_subspace"]
 
 Weight = Literal["n4sid", "moesp", "cva", "ivm"]
+UNDERFLOW = 1e-100  # of a row: nothing but what a decayed response left
 ROUNDING = 100 * np.finfo(float).eps  # of an accumulated factor, relative, per row: decides ranks
 WEIGHTS: tuple[Weight, ...] = ("n4sid", "moesp", "cva", "ivm")
 
@@ -141,9 +142,9 @@ def regress(targets: np.ndarray, regressors: np.ndarray) -> np.ndarray:
 
 
 def _row_norms(rows: np.ndarray) -> np.ndarray:
-    """Return the norms of the rows as a column, 1 for a zero row."""
+    """Return the norms of the rows as a column, 1 for a zero row (or one that underflowed)."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.where(norms > 0, norms, 1.0)
+    return np.where(norms > UNDERFLOW, norms, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,6 +28,7 @@ from realization.internal import as_choice, as_dt, as_integer, stability_margin,
 
 from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateMap, StateRegression, state_map
 from .data import Experiments
+from .data_checks import data_warnings
 from .hankel_factor import HankelFactor
 from .input_matrices import InputMatrices, from_data, from_factor, initial_state
 from .model_repair import add_input_delay, stabilize
@@ -150,9 +151,10 @@ def subspace_id(
     Cost: O(T (s (m + p))^2) operations for the factor with s = past + future, O((s (m + p))^3) for
     the rest; the least-squares routes add O(T p (n m)^2). Nothing is changed silently: offsets are
     in ``result.offset``, everything else in ``result.warnings``. Limits: "n4sid", "moesp", "cva"
-    and "ivm" assume open loop (inputs chosen without looking at the outputs); eigenvalues of an
-    estimated A may be unstable, which is reported; B and D need an input that excites; outputs are
-    weighed in the units given ("n4sid" most): choose units in which they are of similar size.
+    and "ivm" assume open loop (inputs chosen without looking at the outputs), which is tested with a
+    false alarm in 1000; eigenvalues of an estimated A may be unstable, which is reported, as are
+    an input that excites too little and a drift; outputs are weighed in the units given ("n4sid"
+    most): choose units in which they are of similar size.
 
     References
     ----------
@@ -229,6 +231,10 @@ def subspace_id(
         found.sort(key=lambda c: -_score(c, data, focus))
     best = found[0]
     # 8 the model and its evidence
+    doubts = data_warnings(
+        blocks, best.model, data, u0, method=best.method, feedthrough=feedthrough
+    )
+    best = replace(best, warnings=(*best.warnings, *doubts))
     options = {
         "method": method,
         "past": factor.past,

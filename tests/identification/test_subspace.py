@@ -471,3 +471,30 @@ def test_progress_bar(capsys):
     y, u = record()
     subspace_id(y, u, 1, progress=True)
     assert "subspace_id" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", [*WEIGHTS, "ssarx", "pbsid", "parsim", "auto"])
+@pytest.mark.parametrize("offset", ["none", "estimate"])
+def test_a_response_that_has_died_out(method, offset):
+    # rows of squares that underflow, and held-out blocks of 1e-200: all of it is zero, not noise
+    y = 0.5 ** np.arange(1000.0)
+    result = subspace_id(y, order=1, method=method, offset=offset, past=10)
+    assert np.isfinite(result.simulate(steps=1000, x0=result.x0[0]).y).all()
+
+
+def test_an_impulse_at_the_start_of_a_record():
+    # behind it there is rounding only, which the canonical variates must not blow up
+    result = subspace_id(np.eye(1, 60)[0], order=1, method="cva", past=10)
+    assert np.isfinite(result.simulate(steps=60, x0=result.x0[0]).y).all()
+
+
+@pytest.mark.parametrize("bd", ["factor", "prediction", "simulation"])
+def test_n4sid_follows_a_change_of_units(bd):
+    rng = np.random.default_rng(18)
+    plant = random_innovation(rng, 4, 2, 2)
+    u = rng.standard_normal((600, 2))
+    y = simulate(plant, u, noise=True, rng=rng).y
+    options = {"method": "n4sid", "past": 10, "future": 10, "bd": bd}
+    plain = markov_parameters(subspace_id(y, u, 4, **options).model, 20)
+    scaled = markov_parameters(subspace_id(1e6 * y, 1e-3 * u, 4, **options).model, 20)
+    np.testing.assert_allclose(scaled / 1e9, plain, rtol=0, atol=1e-12 * np.abs(plain).max())

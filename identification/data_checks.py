@@ -1,0 +1,194 @@
+r"""What the data let doubt, whatever the model: too little excitation, feedback, drift.
+
+Feedback is told from the data alone (Sims 1972; Caines and Chan 1975): where the inputs were chosen
+without looking at the outputs, the innovation :math:`e_t`, what the present output adds to the
+past, says nothing about the inputs that follow. The test compares the regressions of :math:`y_t` on
+
+    [past, u_t]    and    [past, u_t, u_(t+1), ..., u_(t+future-1)]
+
+by the likelihood ratio. The past of both signals whitens both, so that neither coloured noise nor a
+coloured input raises a false alarm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+
+from realization import InnovationSSM
+
+from .closed_loop import CLOSED_LOOP
+from .data import Experiments
+from .excitation import input_excitation
+from .projections import ROUNDING, FactorBlocks
+
+__all__ = ["FeedbackTest", "data_warnings", "feedback_test"]
+
+FEEDBACK_LEVEL = 1e-3  # probability of a false alarm
+NEW = 1e-8  # relative size below which what a signal adds to the past is rounding
+DRIFT_SHARE = 0.2  # of the variance of an output, above which a straight line is mentioned
+DRIFT_RECORDS = 0.2  # time constants longer than this part of a run cannot be told from a drift
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeedbackTest:
+    """Whether later inputs depend on what the outputs did unexpectedly.
+
+    Parameters
+    ----------
+    p_value : float
+        Probability of so much dependence in open loop; 1 where nothing can be tested.
+    correlation : float
+        Largest canonical correlation of the innovations and the inputs that follow.
+    usual : float
+        Size of that correlation in open loop, from the number of samples and of channels.
+    """
+
+    p_value: float
+    correlation: float
+    usual: float
+
+
+def data_warnings(
+    blocks: FactorBlocks,
+    model: InnovationSSM,
+    data: Experiments | None,
+    u0: np.ndarray,
+    *,
+    method: str,
+    feedthrough: bool,
+) -> tuple[str, ...]:
+    """Return what must be said about the data behind a model.
+
+    Parameters
+    ----------
+    blocks : FactorBlocks
+        The data, compressed.
+    model : InnovationSSM
+        What was identified, dead time left out.
+    data : Experiments or None
+        The records around their operating point, where they are at hand.
+    u0 : (m,) ndarray
+        What was subtracted from the inputs.
+    method : str
+        The method that made the model.
+    feedthrough : bool
+        Whether the model could have a D.
+
+    Returns
+    -------
+    tuple of str
+        Sentences with the number that was found and what to do.
+    """
+    found = [_excitation(blocks, model.n_states, u0)] if blocks.n_inputs else []
+    if blocks.n_inputs and method not in CLOSED_LOOP:
+        found.append(_feedback(blocks, feedthrough))
+    if data is not None:
+        found.append(_drift(data, model))
+    return tuple(text for text in found if text)
+
+
+def feedback_test(blocks: FactorBlocks, *, feedthrough: bool) -> FeedbackTest:
+    """Test whether the inputs follow the outputs.
+
+    Parameters
+    ----------
+    blocks : FactorBlocks
+        The data.
+    feedthrough : bool
+        Whether the present input may act on the present output. If not, it is tested with those
+        that follow: an instantaneous feedback shows nowhere else where the noise is white.
+
+    Returns
+    -------
+    FeedbackTest
+        The p-value (likelihood ratio with Bartlett's factor, chi-square) and the correlation.
+    """
+    m, p = blocks.n_inputs, blocks.n_outputs
+    now = m if feedthrough else 0
+    known = np.vstack([blocks.Wp, blocks.Uf[:now]])
+    past = _row_space(known, _norms(known), ROUNDING * known.shape[0])
+    added = []
+    for rows in (blocks.Yf[:p], blocks.Uf[now:]):
+        left = rows - (rows @ past.T) @ past
+        added.append(_row_space(left, _norms(rows), NEW))
+    innovations, inputs = added
+    a, b = innovations.shape[0], inputs.shape[0]
+    samples = blocks.n_columns - 1 - past.shape[0]
+    weight = samples - (a + b + 1) / 2
+    if a == 0 or b == 0 or weight <= a * b:
+        return FeedbackTest(1.0, 0.0, 1.0)
+    correlations = np.linalg.svd(innovations @ inputs.T, compute_uv=False)
+    statistic = -weight * np.sum(np.log1p(-(np.minimum(correlations, 1.0 - NEW) ** 2)))
+    p_value = float(scipy.special.chdtrc(a * b, statistic))
+    usual = (np.sqrt(a) + np.sqrt(b)) / np.sqrt(samples)
+    return FeedbackTest(p_value, float(correlations[0]), float(usual))
+
+
+def _excitation(blocks: FactorBlocks, order: int, u0: np.ndarray) -> str:
+    """Return a sentence when the input excites less than the horizons and the order need."""
+    m = blocks.n_inputs
+    inputs = np.vstack([blocks.Wp[: blocks.past * m], blocks.Uf])
+    power = np.sum(inputs.reshape(-1, m, inputs.shape[1]) ** 2, axis=(0, 2))
+    found = input_excitation(inputs, np.sqrt(power + blocks.n_columns * u0**2))
+    needed = min(blocks.future + order, blocks.past + blocks.future)
+    if found.order >= needed:
+        return ""
+    return (
+        f"the input is persistently exciting of order {found.order}; {needed} are needed (future = "
+        f"{blocks.future} and {order} states): what it does not excite is a guess. Take a richer "
+        "input or a shorter future"
+    )
+
+
+def _feedback(blocks: FactorBlocks, feedthrough: bool) -> str:
+    """Return a sentence when the inputs follow the outputs."""
+    test = feedback_test(blocks, feedthrough=feedthrough)
+    if test.p_value >= FEEDBACK_LEVEL:
+        return ""
+    which = "later" if feedthrough else "present and later"
+    return (
+        f"feedback is suspected: {which} inputs and the innovations have correlation "
+        f"{test.correlation:.2f} (open loop: about {test.usual:.2f}; p-value {test.p_value:.1g}), "
+        "which biases this method; method='ssarx' or 'pbsid' allows for it"
+    )
+
+
+def _drift(data: Experiments, model: InnovationSSM) -> str:
+    """Return a sentence when an output drifts and the model made a slow pole of it."""
+    longest = max(run.shape[0] for run in data.y)
+    poles = np.linalg.eigvals(model.A)
+    slow = [
+        z.real for z in poles if z.imag == 0 and z.real > np.exp(-1 / (DRIFT_RECORDS * longest))
+    ]
+    if not slow:
+        return ""
+    explained = np.zeros(data.n_outputs)
+    total = np.zeros(data.n_outputs)
+    for y in data.y:
+        times = np.arange(y.shape[0]) - (y.shape[0] - 1) / 2
+        total += np.sum((y - y.mean(axis=0)) ** 2, axis=0)
+        explained += (times @ y) ** 2 / max(times @ times, 1.0)
+    share = explained / np.where(total > 0, total, 1.0)
+    worst = int(np.argmax(share))
+    if share[worst] < DRIFT_SHARE:
+        return ""
+    return (
+        f"a straight line makes up {100 * share[worst]:.0f} % of the variance of output "
+        f"{data.output_names[worst]!r}, and the model has a pole at {max(slow):.6f}, too slow for "
+        f"runs of {longest} samples: unless the plant drifts, use detrend(y, u) first"
+    )
+
+
+def _norms(rows: np.ndarray) -> np.ndarray:
+    """Return the norms of the rows, 1 for a zero row."""
+    norms = np.linalg.norm(rows, axis=1)
+    return np.where(norms > 0, norms, 1.0)
+
+
+def _row_space(rows: np.ndarray, scale: np.ndarray, tol: float) -> np.ndarray:
+    """Return an orthonormal basis of the rows divided by `scale`, directions above `tol` only."""
+    _, sizes, right = np.linalg.svd(rows / scale[:, np.newaxis], full_matrices=False)
+    return right[sizes > tol]
