@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from feedback import feedback_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from systems import random_linear
@@ -12,21 +13,6 @@ from identification.projections import FactorBlocks
 from realization import InnovationSSM, markov_parameters, simulate
 
 METHODS = ["ssarx", "pbsid", "parsim"]
-
-
-def feedback_record(
-    plant: InnovationSSM, gain: float, T: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate u = reference - gain y, y = plant(u) + noise, sample by sample (no feedthrough)."""
-    x = np.zeros(plant.n_states)
-    reference = rng.standard_normal(T)
-    e = rng.standard_normal(T) * np.sqrt(plant.Re.item())
-    y, u = np.empty(T), np.empty(T)
-    for t in range(T):
-        y[t] = (plant.C @ x).item() + e[t]
-        u[t] = reference[t] - gain * y[t]
-        x = plant.A @ x + plant.B[:, 0] * u[t] + plant.K[:, 0] * e[t]
-    return y, u
 
 
 PLANT = InnovationSSM(
