@@ -75,6 +75,6 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf out dist build docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst
+	rm -rf out dist build docs/_build docs/gallery docs/api/generated
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache .venv-constraints
 	find $(PACKAGES) tests examples benchmarks -name __pycache__ -type d -exec rm -rf {} +
