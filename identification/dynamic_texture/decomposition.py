@@ -1,0 +1,130 @@
+r"""A clip as mean + basis images x coordinates, by way of the products of its frames.
+
+With the singular value decomposition of the centred clip, Y = U S V', the coordinates of frame t
+are row t of V S; U and S V' are the basis and the path that lose least in k columns, for every k.
+
+    T frames, few:      Y'Y = V S^2 V' (T x T), U = Y V / S               exact
+    T frames, many:     the same of Q'Y, with Q from a random sketch      ``sketching``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+
+from .frame_products import frame_products, weighted_frames
+from .video import FrameSource
+
+__all__ = ["Decomposition", "decompose", "orthonormal"]
+
+MANY = 1500  # frames from which on a sketch is taken, if it is much narrower
+RATIO = 20  # frames per basis image from which on a sketch is cheaper than all products
+NEGLIGIBLE = 1e-6  # share of the largest squared singular value that single precision gives
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decomposition:
+    """The frames of a clip in orthonormal coordinates, and how to get the basis images.
+
+    Parameters
+    ----------
+    mean : (pixels,) ndarray
+        Mean frame, float32.
+    z : (T, r) ndarray
+        Coordinates of the centred frames, principal components first.
+    power : (T,) ndarray
+        Squared norms of the centred frames.
+    lag : (T - 1,) ndarray
+        Inner products of neighbouring centred frames.
+    images : callable
+        Returns the first k basis images (pixels, k) and the coordinates (T, k) in them.
+    """
+
+    mean: np.ndarray
+    z: np.ndarray
+    power: np.ndarray
+    lag: np.ndarray
+    images: Callable[[int], tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Singular values (r,) of the centred clip."""
+        return np.linalg.norm(self.z, axis=0)
+
+
+def decompose(source: FrameSource, limit: int, *, progress: bool = False) -> Decomposition:
+    """Return the decomposition of a clip.
+
+    Parameters
+    ----------
+    source : FrameSource
+        The clip.
+    limit : int
+        Basis images that will be wanted at most; decides whether a sketch is taken.
+    progress : bool, default False
+        Show a progress bar.
+
+    Returns
+    -------
+    Decomposition
+        All principal components of a short clip, the `limit` leading ones of a long one.
+    """
+    if source.length is not None and source.length > max(MANY, RATIO * limit):
+        from .sketching import sketched
+
+        return Decomposition(*sketched(source, limit, progress=progress))
+    products, mean = frame_products(source, progress=progress)
+    gram = products.products
+    values, vectors = np.linalg.eigh(gram)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = values > NEGLIGIBLE * max(values[0], 0.0)
+    s, V = np.sqrt(values[kept]), vectors[:, kept]
+
+    def images(order: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return basis images and coordinates."""
+        sums = weighted_frames(source, mean, V[:, :order] / s[:order], progress=progress)
+        basis, factor = orthonormal(sums)
+        return basis, V[:, :order] * s[:order] @ factor.T
+
+    return Decomposition(mean, V * s, np.diag(gram).copy(), np.diag(gram, 1).copy(), images)
+
+
+def orthonormal(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormalise independent columns in place: return Q and R with Q R = `images`.
+
+    Parameters
+    ----------
+    images : (pixels, n) ndarray
+        Columns, float32; overwritten by Q. Their condition number may be up to 1e6.
+
+    Returns
+    -------
+    Q : (pixels, n) ndarray
+        Orthonormal columns.
+    R : (n, n) ndarray
+        Upper triangular.
+
+    Notes
+    -----
+    Cholesky QR with the products in double precision, until Q is orthonormal to 1e-5:
+    one step for columns that nearly are.
+    """
+    n = images.shape[1]
+    R = np.eye(n)
+    for _ in range(3):
+        gram = np.zeros((n, n))
+        rows = range(0, len(images), 1 << 14)
+        for first in rows:
+            panel = images[first : first + (1 << 14)].astype(float)
+            gram += panel.T @ panel
+        if np.abs(gram - np.eye(n)).max(initial=0.0) < 1e-5:
+            break
+        factor = scipy.linalg.cholesky(gram)
+        inverse = scipy.linalg.solve_triangular(factor, np.eye(n)).astype(np.float32)
+        for first in rows:
+            images[first : first + (1 << 14)] = images[first : first + (1 << 14)] @ inverse
+        R = factor @ R
+    return images, R

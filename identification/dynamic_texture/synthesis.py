@@ -1,0 +1,245 @@
+r"""Films from a texture: coordinates are drawn, frames made of them a block at a time.
+
+A block is 32 frames, made panel by panel of pixels, in single precision and in cache::
+
+    panel = Z basis'
+    panel += mean + 1/2,  clipped,  cut to whole numbers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from realization import to_gaussian
+from realization.internal import Rng, as_array, as_generator, as_instance, as_integer
+
+from .coordinate_paths import closed_path, last_state, run, stationary_factor
+from .edit import change_speed
+from .model import DynamicTexture
+from .video import open_writer
+
+__all__ = ["film_blocks", "synthesize"]
+
+BLOCK = 32  # frames made in one product
+PANEL = 8192  # pixels
+LOWEST, HIGHEST = np.float32(0.5), np.float32(255.5)
+
+
+def synthesize(
+    texture: DynamicTexture,
+    frames: int,
+    *,
+    speed: float = 1.0,
+    start: Any = None,
+    loop: bool = False,
+    noise: bool = True,
+    rng: Rng = None,
+    out: str | Path | None = None,
+    progress: bool = False,
+) -> np.ndarray | None:
+    r"""Make a film from a texture: of any length, at any speed, in either direction of time.
+
+    .. math:: \hat y_t = \operatorname{clip}(\bar y + U z_t), \qquad
+        x_{t+1} = A x_t + w_t, \quad z_t = C x_t + v_t .
+
+    Parameters
+    ----------
+    texture : DynamicTexture
+        From ``learn``, ``blend``, ``intensify``, ...
+    frames : int
+        Number of frames.
+    speed : float, default 1.0
+        2 plays twice as fast, 0.5 at half speed, -1 backwards (see ``change_speed``).
+    start : (H, W) or (k, H, W) array_like, optional
+        A frame, or several in the order in which they were filmed, of the texture's shape (with a
+        last axis of 3 for colour), 255 is white: the film continues from the last of them. Default:
+        a film that begins anywhere in the stationary process.
+    loop : bool, default False
+        Make the last frame be followed by the first.
+    noise : bool, default True
+        Draw the noise. False, with `start`: the forecast, the expectation of the film.
+    rng : int, Generator or None, optional
+        Source of randomness; the same seed gives the same film.
+    out : path, optional
+        A file to write (see ``open_writer`` for the formats) instead of returning the film.
+    progress : bool, default False
+        Show a progress bar.
+
+    Returns
+    -------
+    (frames, H, W) or (frames, H, W, 3) ndarray or None
+        uint8; None when `out` names a file.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another kind.
+    ValueError
+        If `frames` is less than 1, `speed` is zero, `start` has another shape, `loop` and `start`
+        are both given, or ``noise=False`` is asked for without `start`.
+    UnstableModelError
+        If the texture was learned with ``stable=False`` and is not stable.
+
+    Warns
+    -----
+    NumericalWarning
+        If there is no process of this order at this speed and a neighbour is used.
+
+    See Also
+    --------
+    learn : The texture of a clip.
+    change_speed : The texture at another speed, to save or to edit.
+
+    Notes
+    -----
+    The film is stationary: it neither fades nor grows, however long. What a frame needs is made
+    32 frames at a time and written at once; with `out` the memory does not depend on the length.
+    A loop is the process, conditioned on closing: exact in law, and of no larger variance.
+
+    After `start`, what the basis leaves out of the last frame fades in with the factor ``carry``
+    from frame to frame, so that the film begins without a jump.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identification.dynamic_texture import learn, synthesize
+    >>> t, column = np.mgrid[0:100, 0:24]
+    >>> waves = 128 + 60 * np.sin(0.5 * t - 2 * np.pi * column / 24)[:, None, :]
+    >>> clip = waves + np.random.default_rng(0).standard_normal((100, 8, 24))
+    >>> texture = learn(clip, 2)
+    >>> film = synthesize(texture, 40, start=clip[-1], noise=False)
+    >>> t, column = np.mgrid[100:140, 0:24]
+    >>> bool(np.abs(film[0] - (128 + 60 * np.sin(0.5 * t - 2 * np.pi * column / 24))[0]).max() < 6)
+    True
+    """
+    as_instance("texture", texture, (DynamicTexture,))
+    frames = as_integer("frames", frames, minimum=1)
+    blocks = film_blocks(texture, frames, speed=speed, start=start, loop=loop, noise=noise, rng=rng)
+    if progress:
+        blocks = _with_bar(blocks, frames)
+    if out is not None:
+        with open_writer(out, texture.frame_shape, texture.fps) as writer:
+            for block in blocks:
+                writer.write(block.reshape(-1, *texture.frame_shape))
+        return None
+    film = np.empty((frames, *texture.shape), dtype=np.uint8)
+    first = 0
+    for block in blocks:
+        film[first : first + len(block)] = block.reshape(-1, *texture.shape)
+        first += len(block)
+    return film
+
+
+def film_blocks(
+    texture: DynamicTexture,
+    frames: int,
+    *,
+    speed: float = 1.0,
+    start: Any = None,
+    loop: bool = False,
+    noise: bool = True,
+    rng: Rng = None,
+) -> Iterator[np.ndarray]:
+    """Return an iterator over blocks (b, pixels) uint8 of a film; arguments as in ``synthesize``.
+
+    A block is overwritten by the next.
+    """
+    rng = as_generator(rng)
+    if loop and start is not None:
+        raise ValueError("`loop` and `start` exclude each other: a loop has no first frame.")
+    if not noise and start is None:
+        raise ValueError("`noise` = False needs `start`: without both, the film is the mean frame.")
+    played = change_speed(texture, speed)
+    path, rest = _coordinates(texture, played, frames, start, loop, rng if noise else None)
+    return _rendered(played, path, rest)
+
+
+def _coordinates(
+    texture: DynamicTexture,
+    played: DynamicTexture,
+    frames: int,
+    start: Any,
+    loop: bool,
+    rng: np.random.Generator | None,
+) -> tuple[Iterator[np.ndarray], np.ndarray | None]:
+    """Return blocks of coordinates, and what the basis leaves out of the frame before the film."""
+    model = to_gaussian(played.model)
+    if loop:
+        assert rng is not None
+        path = closed_path(model, frames, rng)
+        return (path[first : first + BLOCK] for first in range(0, frames, BLOCK)), None
+    if start is None:
+        assert rng is not None
+        mean, factor = np.zeros(model.n_states), stationary_factor(model)
+        rest = None
+    else:
+        shown = _start_frames(texture, start) - texture.mean
+        z = (shown @ texture.basis).astype(float)
+        mean, factor = last_state(to_gaussian(texture.model), z)
+        rest = shown[-1] - texture.basis @ z[-1].astype(np.float32)
+    x = mean
+    if rng is not None:
+        x = mean + factor @ rng.standard_normal(factor.shape[1])
+    if start is not None:  # the film begins one frame after `start`
+        joint = run(model, x, frames + 1, BLOCK, rng)
+        return _without_first(joint), rest
+    return run(model, x, frames, BLOCK, rng), rest
+
+
+def _without_first(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield blocks without the very first row."""
+    first = next(blocks)[1:]
+    if len(first):
+        yield first
+    yield from blocks
+
+
+def _rendered(
+    texture: DynamicTexture, path: Iterator[np.ndarray], rest: np.ndarray | None
+) -> Iterator[np.ndarray]:
+    """Yield blocks of frames (b, pixels), uint8."""
+    pixels = texture.mean.size
+    work = np.empty((BLOCK, min(PANEL, pixels)), dtype=np.float32)
+    film = np.empty((BLOCK, pixels), dtype=np.uint8)
+    shown = 0
+    for block in path:
+        z = block.astype(np.float32)
+        fading = (texture.carry ** np.arange(shown + 1, shown + len(z) + 1)).astype(np.float32)
+        for first in range(0, pixels, PANEL):
+            part = slice(first, min(first + PANEL, pixels))
+            panel = work[: len(z), : part.stop - first]
+            np.matmul(z, texture.basis[part].T, out=panel)
+            panel += texture.mean[part] + LOWEST
+            if rest is not None:
+                panel += np.outer(fading, rest[part])
+            np.clip(panel, LOWEST, HIGHEST, out=panel)
+            film[: len(z), part] = panel  # cut off behind the point
+        shown += len(z)
+        yield film[: len(z)]
+
+
+def _start_frames(texture: DynamicTexture, start: Any) -> np.ndarray:
+    """Return the given frames as rows (k, pixels), float32."""
+    array = as_array("start", start)
+    if array.shape == texture.shape:
+        array = array[np.newaxis]
+    if array.shape[1:] != texture.shape or len(array) == 0:
+        raise ValueError(
+            f"`start` must be a frame {texture.shape} or frames (k, *{texture.shape}); got "
+            f"{array.shape}."
+        )
+    return array.reshape(len(array), -1).astype(np.float32)
+
+
+def _with_bar(blocks: Iterator[np.ndarray], frames: int) -> Iterator[np.ndarray]:
+    """Yield the blocks and show a progress bar."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=frames, desc="film", unit="frame") as bar:
+        for block in blocks:
+            yield block
+            bar.update(len(block))
