@@ -404,9 +404,11 @@ def _run(
         names = tuple(str(c) for c in columns)
         value = value.to_numpy()
     array = as_signal(label, value, None, allow_nan=True)
-    if not allow_nan:
-        _require_complete(label, array)
-    size = np.abs(array).max(initial=0.0, where=~np.isnan(array))
+    size = max(array.max(initial=0.0), -array.min(initial=0.0))
+    if np.isnan(size):
+        if not allow_nan:
+            _require_complete(label, array)
+        size = np.nanmax(np.abs(array), initial=0.0)
     if size > LARGEST or 0.0 < size < 1 / LARGEST:
         raise ValueError(
             f"`{label}` has samples of size {size:.0e}, whose squares leave the range of floating-"

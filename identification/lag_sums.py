@@ -58,4 +58,5 @@ def lag_sums(a: np.ndarray, b: np.ndarray, lags: int) -> np.ndarray:
 def _padded(signal: np.ndarray, start: int, length: int) -> np.ndarray:
     """Return `length` samples from `start` on, zeros beyond the end of the signal."""
     part = signal[start : start + length]
-    return np.concatenate([part, np.zeros((length - part.shape[0], signal.shape[1]))])
+    missing = length - part.shape[0]
+    return np.concatenate([part, np.zeros((signal.shape[1], missing)).T]) if missing else part
