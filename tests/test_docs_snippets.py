@@ -70,3 +70,16 @@ def test_a_wrong_snippet_is_noticed():
     assert run_page(right, "page") == ""
     assert "promised" in run_page(promise.format(2), "page")
     assert run_page(promise.format("..."), "page") == ""
+
+
+def test_exercises_name_their_tests():
+    named = re.compile(r"\(Tests?: ([^)]*)\)")
+    known = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        known |= set(re.findall(r"def (test_\w+)", path.read_text()))
+    chapters = sorted((ROOT / "docs" / "theory").glob("*.md"))
+    for path in chapters:
+        if path.stem not in ("index", "conventions"):
+            solutions = re.findall(r"`(\w+)`", " ".join(named.findall(path.read_text())))
+            assert solutions, f"{path.name} has no exercises"
+            assert not set(solutions) - known, path.name
