@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import sentences
+from .commands import check_target, sentences
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -104,7 +104,11 @@ def report(
 
     from .report import write_report
 
+    page = out if out is not None else Path(f"{file.stem}_report.html")
     with sentences():
+        check_target(page, ".html")
+        if model is not None:
+            check_target(model, ".npz")
         record = identification.Experiments.from_file(file, _columns(y), _columns(u), dt=dt)
         typer.echo(f"read {record}")
         first, second = identification.split(record, fraction=fraction)
@@ -114,7 +118,6 @@ def report(
         )
         if refine:
             result = identification.pem(result, first, focus=focus.value, progress=True)
-        page = out if out is not None else Path(f"{file.stem}_report.html")
         write_report(
             page,
             result,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["sentences"]
+__all__ = ["check_target", "sentences"]
 
 
 @contextmanager
@@ -28,3 +29,11 @@ def sentences() -> Iterator[None]:
         except (OSError, ImportError, TypeError, ValueError, np.linalg.LinAlgError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
+
+
+def check_target(path: Path, suffix: str) -> None:
+    """Raise if a file cannot be written: better now than after the work."""
+    if path.suffix.lower() != suffix or path.is_dir():
+        raise ValueError(f"the file to write must end in {suffix}; got {path.name!r}.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} to.")

@@ -96,9 +96,10 @@ class Page:
             blocks.append(_picture(buffer.getvalue(), "png", caption, look))
         self._row(blocks)
 
-    def pictures(self, *pictures: tuple[bytes, str, str]) -> None:
-        """Add encoded pictures: (content, kind such as "png", caption), side by side."""
-        self._row([_picture(data, kind, caption, "") for data, kind, caption in pictures])
+    def pictures(self, *pictures: tuple[bytes, str, str], wide: bool = False) -> None:
+        """Add encoded pictures: (content, kind such as "png", caption); wide as for figures."""
+        look = 'style="max-width: none; width: max(100%, 40rem)"' if wide else ""
+        self._row([_picture(data, kind, caption, look) for data, kind, caption in pictures])
 
     def _row(self, blocks: list[str]) -> None:
         """Add blocks side by side."""
