@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +18,14 @@ __all__ = ["check_target", "sentences"]
 def sentences() -> Iterator[None]:
     """Tell errors and warnings on the terminal, each in its own sentence; an error exits with 1."""
     import typer
+    from tqdm import tqdm
 
     def note(message: Any, *details: Any, **more: Any) -> None:
-        """Print the text of a warning."""
-        typer.echo(f"note: {message}", err=True)
+        """Print the text of a warning, not into a progress bar."""
+        tqdm.write(f"note: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
         warnings.showwarning = note
         try:
             yield
