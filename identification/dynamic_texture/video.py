@@ -165,6 +165,7 @@ def read_video(
     Examples
     --------
     >>> import numpy as np
+    >>> from identification.dynamic_texture import read_video
     >>> clip = np.random.default_rng(0).integers(0, 256, (7, 4, 6, 3), dtype=np.uint8)
     >>> source = read_video((frame for frame in clip), fps=30, start=1, stride=2, crop=(0, 1, 4, 4))
     >>> source.shape, source.fps, [len(block) for block in source.blocks(2)]
@@ -408,11 +409,17 @@ def open_writer(path: str | Path, shape: tuple[int, int, int], fps: float) -> Vi
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> import numpy as np
-    >>> frames = np.zeros((5, 4, 6, 1), dtype=np.uint8)
-    >>> with open_writer("black.npz", (4, 6, 1), 25) as writer:
-    ...     writer.write(frames)
-    >>> bool(np.array_equal(next(read_video("black.npz").blocks(5)), frames))
+    >>> from identification.dynamic_texture import open_writer, read_video
+    >>> frames = np.arange(5 * 4 * 6, dtype=np.uint8).reshape(5, 4, 6, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "film.npz")
+    ...     with open_writer(path, (4, 6, 1), 25) as writer:
+    ...         writer.write(frames)
+    ...     back = next(read_video(path).blocks(5))
+    >>> bool(np.array_equal(back, frames))
     True
     """
     path = Path(as_instance("path", path, (str, Path)))

@@ -133,6 +133,7 @@ def test_edits(folder, tmp_path):
     assert load(out).n_states == 4
 
 
+@pytest.mark.slow
 def test_report(folder, tmp_path):
     page, sheet = tmp_path / "page.html", tmp_path / "sheet.png"
     clip = folder / "colour clip.npz"
