@@ -22,7 +22,7 @@ __all__ = ["Decomposition", "decompose", "orthonormal"]
 
 MANY = 1500  # frames from which on a sketch is taken, if it is much narrower
 RATIO = 20  # frames per basis image from which on a sketch is cheaper than all products
-NEGLIGIBLE = 1e-6  # share of the largest squared singular value that single precision gives
+NEGLIGIBLE = 2e-7  # share of the largest squared singular value that single precision gives
 
 
 @dataclass(frozen=True, slots=True, eq=False)

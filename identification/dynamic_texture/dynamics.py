@@ -5,7 +5,7 @@ come out on the unit circle or beyond it, and the residuals drive A to a station
 may be a fifth or three times that of the clip. So both are changed, as little as possible:
 
     A    eigenvalues beyond 1 - 1/T (a memory as long as the clip) are moved there, or nearer to 1
-         if that costs more than one percent of the one-step error
+         if that costs one percent of the one-step error more than what stability costs at least
     Q    the covariance whose stationary P = A P A' + Q comes nearest to that of the clip, with the
          same trace; in no direction less than half of what the residuals say
 
@@ -70,14 +70,10 @@ def stable_dynamics(path: np.ndarray) -> tuple[np.ndarray, float, str]:
     """
     A = transition(path)
     least = one_step_error(A, path)
-    distance = 1 / len(path)
-    for _ in range(HALVINGS):
-        stable, message = stabilize(A, 1 - distance)
-        growth = one_step_error(stable, path) / least - 1 if least > 0 else 0.0
-        if growth <= ALLOWED:
-            break
-        distance /= 2
-    return stable, growth, message
+    changes = [stabilize(A, 1 - 0.5**k / len(path)) for k in range(HALVINGS)]
+    growths = [one_step_error(stable, path) / least - 1 if least else 0.0 for stable, _ in changes]
+    first = next(k for k, growth in enumerate(growths) if growth <= growths[-1] + ALLOWED)
+    return changes[first][0], growths[first], changes[first][1]
 
 
 def stationary_noise(

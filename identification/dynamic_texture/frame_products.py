@@ -6,7 +6,8 @@ Both are sums over pixels, taken panel by panel in single precision::
     images         = sum_t (y_t - mean) weights[t]      one more pass
 
 Before a product is taken the first frame is subtracted: differences of 8-bit frames are whole
-numbers, most panels' sums are exact, and the mean comes off afterwards in double precision.
+numbers, most panels' sums are exact, and the mean comes off afterwards in double precision. Frames
+of floats are multiplied in double precision.
 """
 
 from __future__ import annotations
@@ -93,16 +94,20 @@ def watched(source: FrameSource, text: str, progress: bool) -> Iterator[np.ndarr
 
 
 def panels(
-    frames: np.ndarray, reference: np.ndarray, height: int | None = None
+    frames: np.ndarray,
+    reference: np.ndarray,
+    *,
+    height: int | None = None,
+    dtype: type = np.float32,
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield the frames minus a reference, in single precision, a panel of pixels at a time.
+    """Yield the frames minus a reference, a panel of pixels at a time, overwritten by the next one.
 
-    A panel is overwritten by the next one. `height` is that of the largest block, if frames come
-    in several and the panels are to be the same.
+    `height` is that of the largest block, if frames come in several and the panels are to be the
+    same.
     """
     pixels = frames.shape[1]
     width = max(PANEL // max(height or len(frames), 1), 256)
-    work = np.empty((len(frames), min(width, pixels)), dtype=np.float32)
+    work = np.empty((len(frames), min(width, pixels)), dtype=dtype)
     for first in range(0, pixels, width):
         part = slice(first, min(first + width, pixels))
         panel = work[:, : part.stop - first]
@@ -162,13 +167,16 @@ def frame_products(
 def _products(kept: np.ndarray, block: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return the inner products of two blocks of frames minus the reference."""
     result = np.zeros((len(kept), len(block)))
+    dtype = np.float64 if block.dtype.kind == "f" else np.float32
     if kept is block:
-        for _, panel in panels(block, reference):
+        for _, panel in panels(block, reference, dtype=dtype):
             result += panel @ panel.T  # half the work: BLAS knows that it is symmetric
         return result
     height = max(len(kept), len(block))
-    pairs = zip(panels(kept, reference, height), panels(block, reference, height), strict=True)
-    for (_, left), (_, right) in pairs:
+    lefts = panels(kept, reference, height=height, dtype=dtype)
+    for (_, left), (_, right) in zip(
+        lefts, panels(block, reference, height=height, dtype=dtype), strict=True
+    ):
         result += left @ right.T
     return result
 

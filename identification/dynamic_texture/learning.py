@@ -107,7 +107,8 @@ def learn(
 
     Stability: eigenvalues of A beyond 1 - 1/T, a memory as long as the clip, are moved to this
     radius, or to half that distance from the unit circle, a quarter, and so on, the first that
-    costs at most one percent of the one-step error. The noise is the covariance whose stationary
+    costs at most one percent of the one-step error (beyond what the last one costs: no stable
+    process follows a clip that explodes). The noise is the covariance whose stationary
     law comes nearest to the clip's. The reverse of the process has the same eigenvalues.
 
     A prediction carries a part of what the basis leaves out on to the next frame: ``carry`` is
@@ -276,13 +277,13 @@ def _closed_form(
         "relative distance of the stationary covariance": distance,
         "warnings": tuple(said),
     }
-    return _observed(A, Q, dt), info
+    return _observed(A, Q, dt, path.T @ path / T if radius >= 1 and not stable else None), info
 
 
-def _observed(A: np.ndarray, Q: np.ndarray, dt: float) -> GaussianSSM:
+def _observed(A: np.ndarray, Q: np.ndarray, dt: float, P0: np.ndarray | None = None) -> GaussianSSM:
     """Return the model whose outputs are its states."""
     n = len(A)
-    return GaussianSSM(A, np.eye(n), Q, np.zeros((n, n)), dt=dt)
+    return GaussianSSM(A, np.eye(n), Q, np.zeros((n, n)), P0=P0, dt=dt)
 
 
 def _subspace_model(
