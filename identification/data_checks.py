@@ -21,7 +21,7 @@ from realization import InnovationSSM
 
 from .closed_loop import CLOSED_LOOP
 from .data import Experiments
-from .excitation import input_excitation
+from .excitation import excites_fully, input_excitation
 from .projections import ROUNDING, FactorBlocks
 
 __all__ = ["FeedbackTest", "data_warnings", "feedback_test"]
@@ -132,7 +132,10 @@ def _excitation(blocks: FactorBlocks, order: int, u0: np.ndarray) -> str:
     m = blocks.n_inputs
     inputs = np.vstack([blocks.Wp[: blocks.past * m], blocks.Uf])
     power = np.sum(inputs.reshape(-1, m, inputs.shape[1]) ** 2, axis=(0, 2))
-    found = input_excitation(inputs, np.sqrt(power + blocks.n_columns * u0**2))
+    scale = np.sqrt(power + blocks.n_columns * u0**2)
+    if excites_fully(blocks.rows[: inputs.shape[0], : inputs.shape[0]], scale):
+        return ""
+    found = input_excitation(inputs, scale)
     needed = min(blocks.future + order, blocks.past + blocks.future)
     if found.order >= needed:
         return ""

@@ -17,9 +17,16 @@ from realization.internal import Rng, as_choice, as_generator, as_integer, as_re
 
 from .data import Experiments
 from .hankel_factor import HankelFactor
-from .projections import ROUNDING, FactorBlocks
+from .projections import ROUNDING, FactorBlocks, full_rank
 
-__all__ = ["Excitation", "input_excitation", "multisine", "persistence_of_excitation", "prbs"]
+__all__ = [
+    "Excitation",
+    "excites_fully",
+    "input_excitation",
+    "multisine",
+    "persistence_of_excitation",
+    "prbs",
+]
 
 SHORTEST = 3  # samples of which excitation can be measured
 LARGEST_REGISTER = 24  # bits: sequences of 16 million
@@ -307,10 +314,7 @@ def input_excitation(rows: np.ndarray, scale: np.ndarray) -> Excitation:
     """
     m = scale.size
     count = rows.shape[0] // m
-    # one scale for each input, not one for each row: an impulse must not look like white noise
-    sizes = np.linalg.norm(rows.reshape(count, m, -1), axis=(0, 2))
-    varies = sizes > ROUNDING * np.sqrt(count) * scale
-    scaled = rows * np.tile(varies / np.where(varies, sizes, 1.0), count)[:, np.newaxis]
+    scaled = _in_units(rows, scale)
     ratios = np.zeros(count)
     for k in range(1, count + 1):
         values = np.linalg.svd(scaled[: k * m], compute_uv=False)
@@ -318,6 +322,23 @@ def input_excitation(rows: np.ndarray, scale: np.ndarray) -> Excitation:
             ratios[k - 1] = values[-1] / values[0]
     exciting = ratios > ROUNDING * max(rows.shape)
     return Excitation(count if exciting.all() else int(np.argmin(exciting)), ratios)
+
+
+def excites_fully(triangle: np.ndarray, scale: np.ndarray) -> bool:
+    """Tell whether an input excites, beyond doubt, all its block rows (a lower triangular matrix).
+
+    The same as the order of ``input_excitation``, without its singular values.
+    """
+    return full_rank(_in_units(triangle, scale))
+
+
+def _in_units(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return block rows with every input scaled to one size; zero where it is constant."""
+    # one scale for each input, not one for each row: an impulse must not look like white noise
+    count = rows.shape[0] // scale.size
+    sizes = np.linalg.norm(rows.reshape(count, scale.size, -1), axis=(0, 2))
+    varies = sizes > ROUNDING * np.sqrt(count) * scale
+    return rows * np.tile(varies / np.where(varies, sizes, 1.0), count)[:, np.newaxis]
 
 
 def _lines(period: int, band: tuple[float, float] | None, dt: float) -> np.ndarray:

@@ -100,22 +100,26 @@ def from_factor(
     target = np.vstack([following @ joint_next, blocks.Yf[:p]]) - dynamics @ joint
     # K(B, D) U_f = sum_i  M_i [D; B] u_i, u_i the i-th block row of U_f: block i of the future is
     # driven by D at its own time and by Gamma B afterwards
-    design = np.zeros((target.size, (p + n) * m))
+    M = np.empty((s, n + p, p + n))
     for i in range(s):
         tail = s - 1 - i
         effect = np.zeros((s * p, p + n))
         effect[i * p : (i + 1) * p, :p] = np.eye(p)
         effect[(i + 1) * p :, p:] = gamma[: tail * p]
-        M = -dynamics @ effect
+        M[i] = -dynamics @ effect
         if i == 0:
-            M[:n, p:] += np.eye(n)
-            M[n:, :p] += np.eye(p)
+            M[0, :n, p:] += np.eye(n)
+            M[0, n:, :p] += np.eye(p)
         else:
-            M[:n] += following @ effect[p:]
-        design += np.kron(M, blocks.Uf[i * m : (i + 1) * m].T)
+            M[i, :n] += following @ effect[p:]
+    # the rows of U_f are zero beyond the first f coordinates, which alone decide
+    f = blocks.n_future_inputs
+    u = blocks.Uf[:, :f].reshape(s, m, f)
+    design = np.tensordot(M, u, (0, 0)).transpose(0, 3, 1, 2).reshape(-1, (p + n) * m)
     if not feedthrough:
         design = design[:, p * m :]
-    stacked = regress(target.reshape(1, -1), design.T).reshape(-1, m)
+    R = triangular_factor(np.column_stack([design, target[:, :f].ravel()]))
+    stacked = regress(R[:, -1][np.newaxis], R[:, :-1].T).reshape(-1, m)
     D = stacked[:p] if feedthrough else np.zeros((p, m))
     return InputMatrices(stacked[-n:] if n else np.zeros((0, m)), D)
 

@@ -22,7 +22,14 @@ from realization.internal import covariance_factor, triangular_factor
 
 from .hankel_factor import HankelFactor
 
-__all__ = ["FactorBlocks", "WeightedSubspace", "regress", "row_whitening", "weighted_subspace"]
+__all__ = [
+    "FactorBlocks",
+    "WeightedSubspace",
+    "full_rank",
+    "regress",
+    "row_whitening",
+    "weighted_subspace",
+]
 
 Weight = Literal["n4sid", "moesp", "cva", "ivm"]
 UNDERFLOW = 1e-100  # of a row: nothing but what a decayed response left
@@ -116,13 +123,27 @@ class FactorBlocks:
 
         With ``shift = 1`` the first future sample counts as past, and the future is one shorter.
         """
-        m, p = shift * self.n_inputs, shift * self.n_outputs
-        future_u, future_y = self.Uf[m:], self.Yf[p:]
-        past_rows = np.vstack([self.Wp, self.Uf[:m], self.Yf[:p]])
-        regressors = np.vstack([future_u, past_rows])
-        coefficients = regress(future_y, regressors)
-        oblique = coefficients[:, future_u.shape[0] :] @ past_rows
-        return oblique, coefficients @ regressors
+        p = shift * self.n_outputs
+        known = self.split + p  # the rows u_f, u_p, y_p and the first p of y_f
+        future_u = slice(shift * self.n_inputs, self.n_future_inputs)
+        regressors, targets = self.rows[:known], self.Yf[p:]
+        triangle = regressors[:, :known]
+        if full_rank(triangle / _row_norms(triangle)):
+            joint = targets.copy()
+            joint[:, known:] = 0.0  # the rows span the first coordinates
+            coefficients = scipy.linalg.solve_triangular(
+                triangle, targets[:, :known].T, lower=True, trans=1, check_finite=False
+            ).T
+        else:
+            coefficients = regress(targets, regressors)
+            joint = coefficients @ regressors
+        return joint - coefficients[:, future_u] @ regressors[future_u], joint
+
+
+def full_rank(triangle: np.ndarray) -> bool:
+    """Tell whether a lower triangular matrix has full rank beyond doubt; scale its rows first."""
+    size = triangle.shape[0]
+    return size == 0 or scipy.linalg.lapack.dtrcon(triangle.T)[0] > size * ROUNDING * size
 
 
 def regress(targets: np.ndarray, regressors: np.ndarray) -> np.ndarray:
