@@ -28,7 +28,7 @@ def known_texture(*, colour: bool = False, amplitude: float = 10.0) -> DynamicTe
     A = scale @ A @ np.linalg.inv(scale)  # contracts in units of the deviations
     row, column = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]]
     angles = 2 * np.pi * (column / SHAPE[1] + np.array([0, 0.25])[:, None, None])
-    images = [*np.sin(angles), *np.sin(2 * angles + 2 * np.pi * row / SHAPE[0])]
+    images = [*np.sin(angles), *np.sin(angles + 2 * np.pi * (column / SHAPE[1] + row / SHAPE[0]))]
     basis = np.stack([image.ravel() for image in images], axis=1)
     if colour:
         tint = np.array([[1.0, 0.6, 0.3], [1.0, 0.6, 0.3], [0.3, 0.6, 1.0], [0.3, 0.6, 1.0]])

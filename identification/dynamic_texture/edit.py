@@ -19,7 +19,7 @@ from realization import (
 from realization.internal import as_instance, as_real, solve_lyapunov, symmetrize
 
 from .decomposition import orthonormal
-from .model import DynamicTexture
+from .model import DynamicTexture, is_observed
 
 __all__ = ["blend", "change_speed", "intensify", "scale_detail"]
 
@@ -81,10 +81,14 @@ def change_speed(texture: DynamicTexture, speed: float) -> DynamicTexture:
     if (speed := as_real("speed", speed)) == 1.0:
         return texture
     try:
-        model = retime(texture.model, speed)
+        model = retime(texture.model, abs(speed))
     except NotEmbeddable as error:
         model = _neighbour(to_gaussian(texture.model), abs(speed), error)
-        model = model if speed > 0 else reverse(model)
+    if speed < 0:
+        backwards = reverse(model)
+        # the reverse reads y_t off x_{t+1}; coordinates that are the state may stay so
+        kept = is_observed(model)
+        model = replace(model, A=backwards.A, Q=backwards.Q) if kept else backwards
     carry = texture.carry ** abs(speed)
     return replace(texture, model=model, carry=carry, info={**texture.info, "speed": speed})
 

@@ -268,7 +268,7 @@ def _coordinates(
 def _lagged(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
     """Return the inner products of a_t and b_{t-k}, zero where t < k."""
     products = np.zeros(len(a))
-    products[k:] = np.sum(a[k:] * b[: len(b) - k], axis=1)
+    products[k:] = np.sum(a[k:] * b[: max(len(b) - k, 0)], axis=1)
     return products
 
 

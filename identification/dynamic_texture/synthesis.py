@@ -19,7 +19,7 @@ from realization.internal import Rng, as_array, as_generator, as_instance, as_in
 
 from .coordinate_paths import closed_path, last_state, run, stationary_factor
 from .edit import change_speed
-from .model import DynamicTexture
+from .model import DynamicTexture, is_observed
 from .video import open_writer
 
 __all__ = ["film_blocks", "synthesize"]
@@ -154,40 +154,32 @@ def film_blocks(
     if not noise and start is None:
         raise ValueError("`noise` = False needs `start`: without both, the film is the mean frame.")
     played = change_speed(texture, speed)
-    path, rest = _coordinates(texture, played, frames, start, loop, rng if noise else None)
-    return _rendered(played, path, rest)
-
-
-def _coordinates(
-    texture: DynamicTexture,
-    played: DynamicTexture,
-    frames: int,
-    start: Any,
-    loop: bool,
-    rng: np.random.Generator | None,
-) -> tuple[Iterator[np.ndarray], np.ndarray | None]:
-    """Return blocks of coordinates, and what the basis leaves out of the frame before the film."""
-    model = to_gaussian(played.model)
-    if loop:
-        assert rng is not None
-        path = closed_path(model, frames, rng)
-        return (path[first : first + BLOCK] for first in range(0, frames, BLOCK)), None
     if start is None:
-        assert rng is not None
-        mean, factor = np.zeros(model.n_states), stationary_factor(model)
-        rest = None
-    else:
-        shown = _start_frames(texture, start) - texture.mean
-        z = (shown @ texture.basis).astype(float)
-        mean, factor = last_state(to_gaussian(texture.model), z)
-        rest = shown[-1] - texture.basis @ z[-1].astype(np.float32)
-    x = mean
-    if rng is not None:
-        x = mean + factor @ rng.standard_normal(factor.shape[1])
-    if start is not None:  # the film begins one frame after `start`
-        joint = run(model, x, frames + 1, BLOCK, rng)
-        return _without_first(joint), rest
-    return run(model, x, frames, BLOCK, rng), rest
+        return _rendered(played, _anywhere(played, frames, loop, rng), None)
+    shown = _start_frames(texture, start) - texture.mean
+    z = (shown @ texture.basis).astype(float)
+    rest = shown[-1] - texture.basis @ z[-1].astype(np.float32)
+    mean, factor = last_state(to_gaussian(texture.model), z)
+    x = mean + factor @ rng.standard_normal(factor.shape[1]) if noise else mean
+    # forwards the film begins with the next state; the reverse of a model reads the frame before
+    # off the same state, unless the coordinates are the state
+    later = speed > 0 or is_observed(texture.model)
+    model = to_gaussian(played.model)
+    path = run(model, x, frames + later, BLOCK, rng if noise else None)
+    return _rendered(played, _without_first(path) if later else path, rest)
+
+
+def _anywhere(
+    texture: DynamicTexture, frames: int, loop: bool, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield blocks of coordinates from anywhere in the stationary process, or of a loop."""
+    model = to_gaussian(texture.model)
+    if loop:
+        path = closed_path(model, frames, rng)
+        yield from (path[first : first + BLOCK] for first in range(0, frames, BLOCK))
+        return
+    factor = stationary_factor(model)
+    yield from run(model, factor @ rng.standard_normal(len(factor)), frames, BLOCK, rng)
 
 
 def _without_first(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
