@@ -8,6 +8,7 @@ from .hankel_factor import HankelFactor
 from .order import OrderTable, select_order
 from .plotting import plot_compare, plot_order, plot_residuals
 from .prediction_error import pem
+from .recursive import RecursiveSubspace
 from .resampling import Bootstrap, bootstrap
 from .residuals import ResidualTests, residual_tests
 from .response_figures import plot_bode, plot_impulse, plot_poles
@@ -35,6 +36,7 @@ __all__ = [
     "ImpulseResponseUncertainty",
     "OrderTable",
     "PoleUncertainty",
+    "RecursiveSubspace",
     "ResidualTests",
     "bilinear_id",
     "bootstrap",

@@ -1,0 +1,105 @@
+r"""The sufficient statistic of a high-order predictor: the present sample and the past before it.
+
+One row per time, and only the triangular factor of all rows is kept, as in a ``HankelFactor`` whose
+future is the present sample alone::
+
+    [ 1 | u_t | u_(t-past) .. u_(t-1) | y_(t-past) .. y_(t-1) | y_t ]
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from realization.internal import triangular_factor
+
+from .projections import FactorBlocks
+
+__all__ = ["predictor_blocks", "predictor_hankel", "predictor_rows", "predictor_width"]
+
+
+def predictor_width(past: int, n_outputs: int, n_inputs: int) -> int:
+    """Return the number of columns of a row."""
+    return 1 + (past + 1) * (n_outputs + n_inputs)
+
+
+def predictor_rows(samples: np.ndarray, past: int, n_inputs: int) -> np.ndarray:
+    """Return the rows of one record.
+
+    Parameters
+    ----------
+    samples : (T, m + p) ndarray
+        Inputs and outputs side by side.
+    past : int
+        Number of past samples.
+    n_inputs : int
+        Number of inputs m.
+
+    Returns
+    -------
+    (T - past, d) ndarray
+        One row per time that has a whole past; none on a shorter record.
+    """
+    T, channels = samples.shape
+    count = max(T - past, 0)
+    if count == 0:
+        return np.zeros((0, predictor_width(past, channels - n_inputs, n_inputs)))
+    windows = sliding_window_view(samples, past + 1, axis=0).transpose(0, 2, 1)
+    u, y = windows[:, :, :n_inputs], windows[:, :, n_inputs:]
+    parts = (u[:, past], u[:, :past], y[:, :past], y[:, past])
+    return np.hstack([np.ones((count, 1)), *(part.reshape(count, -1) for part in parts)])
+
+
+def predictor_blocks(
+    R: np.ndarray, past: int, n_outputs: int, n_inputs: int, *, remove_means: bool
+) -> FactorBlocks:
+    """Return the rows behind a factor in orthonormal coordinates, divided by the root of their sum.
+
+    Parameters
+    ----------
+    R : (d, d) ndarray
+        Triangular factor of (weighted) rows.
+    past : int
+        Number of past samples.
+    n_outputs : int
+        p.
+    n_inputs : int
+        m.
+    remove_means : bool
+        Project the constant out first.
+
+    Returns
+    -------
+    FactorBlocks
+        With one sample of future, scaled so that products of rows are (weighted) averages.
+    """
+    rows = R[1:, 1:] if remove_means else triangular_factor(R[:, 1:])
+    return FactorBlocks(rows.T / abs(R[0, 0]), n_outputs, n_inputs, past, 1, 1, 1)
+
+
+def predictor_hankel(theta: np.ndarray, past: int, n_inputs: int, future: int) -> np.ndarray:
+    """Return the predictor's observability times reachability matrix, acting on the past.
+
+    Parameters
+    ----------
+    theta : (p, past (m + p)) ndarray
+        Coefficients of the past inputs and outputs, oldest first, that predict an output.
+    past : int
+        Number of past samples.
+    n_inputs : int
+        Number of inputs m.
+    future : int
+        Number of block rows.
+
+    Returns
+    -------
+    (future p, past (m + p)) ndarray
+        Block row i says what the past does to the output i samples later, as far as the predictor
+        reaches: the coefficients moved i samples towards the present.
+    """
+    p, split = theta.shape[0], past * n_inputs
+    rows = np.zeros((future, *theta.shape))
+    for i in range(min(future, past)):
+        rows[i, :, i * n_inputs : split] = theta[:, : split - i * n_inputs]
+        rows[i, :, split + i * p :] = theta[:, split : theta.shape[1] - i * p]
+    return rows.reshape(future * p, -1)
