@@ -5,7 +5,7 @@
 #   make test                       the tests and doctests      make test ARGS="-k kalman"
 #   make check                      format, lint, spelling, types, layers, numpydoc
 #   make docs                       the site, in docs/_build/html
-#   make bench                      the benchmarks
+#   make bench                      the benchmarks, and their page   make bench ARGS="scans kalman"
 #   make constraints                renew the tested versions
 #   make clean                      remove what was built (.venv stays)
 
@@ -42,8 +42,7 @@ docs: .venv/dev.stamp
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 bench: .venv/test.stamp
-	set -e; for script in $$(grep -l __main__ benchmarks/*.py); do \
-		echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 setup: .venv/dev.stamp
 
