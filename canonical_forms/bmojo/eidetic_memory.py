@@ -95,7 +95,7 @@ def schedule(
     )
     score, position = pool.score.detach(), pool.position
     place = torch.arange(score.shape[1], device=score.device).expand_as(score)
-    held, waiting, nothing = place[:, :slots], place[:, slots : 2 * slots], place[:, -slots:]
+    held, waiting, _, nothing = place.split([slots, slots, length, slots], 1)
     arriving = torch.isfinite(tokens.score).any(0).tolist()
     any_waiting = bool(torch.isfinite(pending.score).any())
     reads, first = [], 0

@@ -25,6 +25,7 @@ from torch import nn
 from .attention import Attention
 from .eidetic_memory import EideticState, empty_slots, merge, normalized_innovation, schedule
 from .fading import FadingMemory, FadingState
+from .options import check_options
 from .scan import Method
 from .state import BMojoOutput, BMojoState
 
@@ -161,7 +162,9 @@ class BMojoLayer(nn.Module):
             None: torch.get_default_dtype(),
         }
         dtype = named.get(dtype, dtype)
-        _check(n_inputs, p, target, window, eidetic, n_heads, head_dim, tie_kv, alpha, chunk, dtype)
+        check_options(
+            n_inputs, p, target, window, eidetic, n_heads, head_dim, tie_kv, alpha, chunk, dtype
+        )
         by_output = target == "output"
         predicted = p if by_output else n_inputs
         if head_dim is None:
@@ -478,45 +481,3 @@ class BMojoLayer(nn.Module):
                 f"`y` must have shape {(*x.shape[:-1], self.n_outputs)} to match `x`; got "
                 f"{tuple(y.shape)}."
             )
-
-
-def _check(
-    n_inputs: int,
-    n_outputs: int,
-    target: str,
-    window: int,
-    eidetic: int,
-    n_heads: int,
-    head_dim: int | None,
-    tie_kv: bool | None,
-    alpha: float,
-    chunk: int | None,
-    dtype: Any,
-) -> None:
-    """Raise on options that are out of range or contradict each other."""
-    if target not in ("output", "input"):
-        raise ValueError(f"`target` must be 'output' or 'input'; got {target!r}.")
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(
-            f"`dtype` must be float32 or float64, the precision of the recurrence; got {dtype}. "
-            "For lower precision elsewhere run the layer under torch.autocast."
-        )
-    counts = {
-        "n_inputs": (n_inputs, 0 if target == "output" and not window else 1),
-        "n_outputs": (n_outputs, 1), "window": (window, 0), "eidetic": (eidetic, 0),
-        "n_heads": (n_heads, 1), "head_dim": (head_dim, 1), "chunk": (chunk, 1),
-    }  # fmt: skip
-    for name, (value, least) in counts.items():
-        if value is not None and value < least:
-            raise ValueError(f"`{name}` must be at least {least}; got {value}.")
-    if eidetic and not window:
-        raise ValueError(
-            f"`eidetic` must be 0 without a window; got {eidetic}. Attention reads both: set "
-            "`window` to at least 1."
-        )
-    if tie_kv and n_inputs != n_outputs:
-        raise ValueError(
-            f"`tie_kv` needs as many outputs as inputs; got {n_outputs} and {n_inputs}."
-        )
-    if not 0 < alpha < 1:
-        raise ValueError(f"`alpha` must be between 0 and 1, a probability; got {alpha}.")

@@ -127,7 +127,7 @@ class _Scan(torch.autograd.Function):
         varying = not dense and A.ndim == 3
         first = -1 if reverse else 0
         before, after = (slice(1, None), slice(None, -1))[:: 1 if reverse else -1]
-        adjoint = A.mT.conj() if dense else A.conj()
+        adjoint = (A.mT if dense else A).conj().resolve_conj()
         if varying:
             # g_t needs the decay of the step after t; beyond the end nothing follows.
             zero = torch.zeros_like(adjoint[:, :1])
@@ -186,38 +186,36 @@ def _blocked(
     steps = math.isqrt(length)
     count = length // steps
     whole = count * steps
-    out = torch.empty_like(b)
     low = A.to(b.dtype)
     varying = not dense and A.ndim == 3
     rest = low[:, whole:] if varying else low
+    out = b.clone(memory_format=torch.contiguous_format)
     if reverse and whole < length:
-        _loop(rest, b[:, whole:], x0, out[:, whole:], dense, reverse)
-        x0 = out[:, whole]
-    blocks = b[:, :whole].unflatten(1, (count, steps))
+        x0 = _loop(rest, out[:, whole:], x0, out[:, whole:], dense, reverse)[:, 0]
+    x = out[:, :whole].unflatten(1, (count, steps))
     decays = low[:, :whole].unflatten(1, (count, steps)) if varying else low
     order = range(steps)[:: -1 if reverse else 1]
     # One pass from zero: what each block adds to the state, and by how much it damps it.
-    ends, damping = blocks[:, :, order[0]], decays[:, :, order[0]] if varying else low
+    ends = x[:, :, order[0]].clone()
+    damping = decays[:, :, order[0]].clone() if varying else low
     for i in order[1:]:
-        decay = decays[:, :, i] if varying else low
-        ends = _advance(decay, ends, blocks[:, :, i], None, dense)
-        damping = damping * decay if varying else low
+        _advance(decays[:, :, i] if varying else low, ends, x[:, :, i], ends, dense)
+        if varying:
+            damping *= decays[:, :, i]
     if not varying:
-        power = torch.linalg.matrix_power(A, steps) if dense else A**steps
-        damping = power.to(b.dtype)
+        damping = (torch.linalg.matrix_power(A, steps) if dense else A**steps).to(b.dtype)
     # The states from which the blocks start.
-    starts = torch.empty_like(ends)
-    x = x0
+    state, starts = x0, torch.empty_like(ends)
     for j in reversed(range(count)) if reverse else range(count):
-        starts[:, j] = x
-        x = _advance(damping[:, j] if varying else damping, x, ends[:, j], None, dense)
+        starts[:, j] = state
+        state = _advance(damping[:, j] if varying else damping, state, ends[:, j], None, dense)
     # The second pass is the first with these.
-    inside, x = out[:, :whole].unflatten(1, (count, steps)), starts
+    state = starts
     for i in order:
         decay = decays[:, :, i] if varying else low
-        x = _advance(decay, x, blocks[:, :, i], inside[:, :, i], dense)
+        state = _advance(decay, state, x[:, :, i], x[:, :, i], dense)
     if not reverse and whole < length:
-        _loop(rest, b[:, whole:], out[:, whole - 1], out[:, whole:], dense, reverse)
+        _loop(rest, out[:, whole:], out[:, whole - 1], out[:, whole:], dense, reverse)
     return out
 
 
@@ -226,7 +224,7 @@ def _associative(
 ) -> torch.Tensor:
     """Run torch's prototype, where it exists."""
     try:
-        from torch._higher_order_ops import associative_scan
+        from torch._higher_order_ops.associative_scan import associative_scan
     except ImportError:
         raise ImportError(
             f"scan='associative' needs an associative scan, which torch {torch.__version__} does "
