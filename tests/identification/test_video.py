@@ -3,6 +3,7 @@
 import os
 import struct
 import sys
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -318,6 +319,35 @@ def test_npz_of_others(tmp_path):
     np.savez(tmp_path / "flat.npz", frames=clip[0, :, :, 0])
     with pytest.raises(ValueError, match=r"flat\.npz must have shape"):
         read_video(tmp_path / "flat.npz")
+
+
+@pytest.mark.parametrize("kind", [".npz", ".gif", "", ".mkv", "iterator"])
+def test_a_clip_is_never_in_memory(tmp_path, kind):
+    if kind == ".mkv":
+        pytest.importorskip("av")
+    shape, count = (60, 80, 3), 150
+    picture = smooth_clip(1, 60, 80)[0]
+
+    def clip():
+        for number in range(count):
+            yield np.roll(picture, number, axis=1)
+
+    def write_all():
+        with open_writer(tmp_path / f"clip{kind}", shape, 25) as writer:
+            for frame in clip():
+                writer.write(frame[None])
+
+    def read_all():
+        source = read_video(clip() if kind == "iterator" else tmp_path / f"clip{kind}")
+        assert sum(len(frames) for frames in source.blocks(5)) == count
+
+    # numpy writes .npz in pieces of 16 MB
+    for work in [read_all] if kind == "iterator" else [write_all, read_all]:
+        tracemalloc.start()
+        work()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < count * picture.size * (1.2 if (kind, work) == (".npz", write_all) else 0.3)
 
 
 # damage -------------------------------------------------------------------------------------
