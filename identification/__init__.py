@@ -2,6 +2,7 @@
 
 from .bilinear import bilinear_id
 from .data import Experiments, detrend, split
+from .estimator import SubspaceID
 from .excitation import Excitation, multisine, persistence_of_excitation, prbs
 from .expectation_maximization import em
 from .hankel_factor import HankelFactor
@@ -38,6 +39,7 @@ __all__ = [
     "PoleUncertainty",
     "RecursiveSubspace",
     "ResidualTests",
+    "SubspaceID",
     "bilinear_id",
     "bootstrap",
     "compare",
