@@ -6,6 +6,7 @@ from .estimator import SubspaceID
 from .excitation import Excitation, multisine, persistence_of_excitation, prbs
 from .expectation_maximization import em
 from .hankel_factor import HankelFactor
+from .observer_markov import okid
 from .order import OrderTable, select_order
 from .plotting import plot_compare, plot_order, plot_residuals
 from .prediction_error import pem
@@ -49,6 +50,7 @@ __all__ = [
     "frequency_response_uncertainty",
     "impulse_response_uncertainty",
     "multisine",
+    "okid",
     "pem",
     "persistence_of_excitation",
     "plot_bode",

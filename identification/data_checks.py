@@ -24,7 +24,7 @@ from .data import Experiments
 from .excitation import excites_fully, input_excitation
 from .projections import ROUNDING, FactorBlocks
 
-__all__ = ["FeedbackTest", "data_warnings", "feedback_test"]
+__all__ = ["FeedbackTest", "data_warnings", "excitation_warning", "feedback_test"]
 
 FEEDBACK_LEVEL = 1e-3  # probability of a false alarm
 NEW = 1e-8  # relative size below which what a signal adds to the past is rounding
@@ -82,7 +82,11 @@ def data_warnings(
     tuple of str
         Sentences with the number that was found and what to do.
     """
-    found = [_excitation(blocks, model.n_states, u0)] if blocks.n_inputs else []
+    found = []
+    if blocks.n_inputs:
+        n, future = model.n_states, blocks.future
+        needed = min(future + n, blocks.past + future)
+        found.append(excitation_warning(blocks, u0, needed, f"future = {future} and {n} states"))
     if blocks.n_inputs and method not in CLOSED_LOOP:
         found.append(_feedback(blocks, feedthrough))
     if data is not None:
@@ -127,8 +131,25 @@ def feedback_test(blocks: FactorBlocks, *, feedthrough: bool) -> FeedbackTest:
     return FeedbackTest(p_value, float(correlations[0]), float(usual))
 
 
-def _excitation(blocks: FactorBlocks, order: int, u0: np.ndarray) -> str:
-    """Return a sentence when the input excites less than the horizons and the order need."""
+def excitation_warning(blocks: FactorBlocks, u0: np.ndarray, needed: int, why: str) -> str:
+    """Return a sentence when the input excites less than needed, else nothing.
+
+    Parameters
+    ----------
+    blocks : FactorBlocks
+        The data, their means removed.
+    u0 : (m,) ndarray
+        Those of the inputs.
+    needed : int
+        Order of persistent excitation that is needed.
+    why : str
+        What it is made of.
+
+    Returns
+    -------
+    str
+        The sentence, with both orders.
+    """
     m = blocks.n_inputs
     inputs = np.vstack([blocks.Wp[: blocks.past * m], blocks.Uf])
     power = np.sum(inputs.reshape(-1, m, inputs.shape[1]) ** 2, axis=(0, 2))
@@ -136,13 +157,11 @@ def _excitation(blocks: FactorBlocks, order: int, u0: np.ndarray) -> str:
     if excites_fully(blocks.rows[: inputs.shape[0], : inputs.shape[0]], scale):
         return ""
     found = input_excitation(inputs, scale)
-    needed = min(blocks.future + order, blocks.past + blocks.future)
     if found.order >= needed:
         return ""
     return (
-        f"the input is persistently exciting of order {found.order}; {needed} are needed (future = "
-        f"{blocks.future} and {order} states): what it does not excite is a guess. Take a richer "
-        "input or a shorter future"
+        f"the input is persistently exciting of order {found.order}; {needed} are needed ({why}): "
+        "what it does not excite is a guess. Take a richer input or shorter horizons"
     )
 
 

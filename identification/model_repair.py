@@ -1,4 +1,4 @@
-"""Changes that are made to an estimated model on request, and always reported."""
+"""Changes that are made to an estimated model on request, and what its stability lets say."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import scipy
 
 from realization import InnovationSSM
+from realization.internal import stability_margin
 
-__all__ = ["STABLE_RADIUS", "add_input_delay", "stabilize"]
+__all__ = ["STABLE_RADIUS", "add_input_delay", "stability_warnings", "stabilize"]
 
 STABLE_RADIUS = 0.9995
 
@@ -46,6 +47,16 @@ def stabilize(A: np.ndarray, radius: float = STABLE_RADIUS) -> tuple[np.ndarray,
     moduli = ", ".join(f"{modulus:.5f}" for modulus in moved)
     message = f"eigenvalues of A with moduli {moduli} were moved to {radius:g}"
     return Z @ T @ Z.T, message
+
+
+def stability_warnings(model: InnovationSSM, advice: str = "") -> tuple[str, ...]:
+    """Return sentences about an unstable A (with advice at the end) and an unstable A - K C."""
+    said = []
+    if (margin := stability_margin(model.A, 1.0)) <= 0:
+        said.append(f"A is unstable: largest modulus {1 - margin:.5f}{advice}")
+    if (margin := stability_margin(model.A - model.K @ model.C, 1.0)) <= 0:
+        said.append(f"the predictor A - K C is unstable: largest modulus {1 - margin:.5f}")
+    return tuple(said)
 
 
 def add_input_delay(model: InnovationSSM, delay: int) -> InnovationSSM:

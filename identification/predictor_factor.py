@@ -13,9 +13,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from realization.internal import triangular_factor
 
+from .data import Experiments
 from .projections import FactorBlocks
 
-__all__ = ["predictor_blocks", "predictor_hankel", "predictor_rows", "predictor_width"]
+__all__ = [
+    "predictor_blocks",
+    "predictor_factor",
+    "predictor_hankel",
+    "predictor_rows",
+    "predictor_width",
+]
 
 
 def predictor_width(past: int, n_outputs: int, n_inputs: int) -> int:
@@ -103,3 +110,16 @@ def predictor_hankel(theta: np.ndarray, past: int, n_inputs: int, future: int) -
         rows[i, :, i * n_inputs : split] = theta[:, : split - i * n_inputs]
         rows[i, :, split + i * p :] = theta[:, split : theta.shape[1] - i * p]
     return rows.reshape(future * p, -1)
+
+
+def predictor_factor(data: Experiments, past: int) -> tuple[np.ndarray, int]:
+    """Return the triangular factor of the rows of all experiments, and how many rows there are."""
+    width = predictor_width(past, data.n_outputs, data.n_inputs)
+    R, count, step = np.zeros((width, width)), 0, max(2 * width, 256)
+    for y, u in zip(data.y, data.u, strict=True):
+        samples = np.hstack([u, y])
+        for start in range(0, max(samples.shape[0] - past, 0), step):
+            rows = predictor_rows(samples[start : start + step + past], past, data.n_inputs)
+            R = triangular_factor(np.vstack([R, rows]))
+            count += rows.shape[0]
+    return R, count

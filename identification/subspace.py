@@ -24,21 +24,21 @@ from typing import Any, Literal
 import numpy as np
 
 from realization import InnovationSSM, UnstableModelError
-from realization.internal import as_choice, as_dt, as_integer, stability_margin, symmetrize
+from realization.internal import as_choice, as_dt, as_integer, stability_margin
 
 from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateMap, StateRegression, state_map
 from .data import Experiments
 from .data_checks import data_warnings
 from .hankel_factor import HankelFactor
 from .input_matrices import InputMatrices, from_data, from_factor, initial_state
-from .model_repair import add_input_delay, stabilize
+from .model_repair import add_input_delay, stability_warnings, stabilize
 from .noise_model import kalman_gain
 from .order import CRITERIA, OrderTable, largest_order, order_table
 from .preparation import OrderError, checked_data, horizons, prepared, require_order, require_rank
 from .projections import WEIGHTS, FactorBlocks, Weight, WeightedSubspace, weighted_subspace
 from .result import IdentificationResult, Trial
 from .selection import search
-from .validation import MAX_GROWTH, fitted_output, growth, record_fit
+from .validation import MAX_GROWTH, growth, record_fit, residual_covariance
 
 __all__ = ["state_equation", "subspace_id"]
 
@@ -456,17 +456,12 @@ def _result(
                 for y, u in zip(data.y, data.u, strict=True)
             )
         if options["bd"] != "factor":
-            model = replace(model, Re=_residual_covariance(model, data, best.inputs.y_offset))
+            model = replace(model, Re=residual_covariance(model, data, best.inputs.y_offset))
         for name, horizon in (("simulation", np.inf), ("one-step prediction", 1)):
             if (fit := record_fit(model, data, best.inputs.y_offset, horizon)) is not None:
                 fits[name] = fit
     model = replace(model, dt=options["dt"])
-    if (margin := stability_margin(model.A, 1.0)) <= 0:
-        warnings.append(
-            f"A is unstable: largest modulus {1 - margin:.5f}; stable=True moves it inside"
-        )
-    if (margin := stability_margin(model.A - model.K @ model.C, 1.0)) <= 0:
-        warnings.append(f"the predictor A - K C is unstable: largest modulus {1 - margin:.5f}")
+    warnings += stability_warnings(model, "; stable=True moves it inside")
     return IdentificationResult(
         model=model,
         x0=x0,
@@ -482,14 +477,3 @@ def _result(
         output_names=raw.output_names if raw else (),
         input_names=raw.input_names if raw else (),
     )
-
-
-def _residual_covariance(
-    model: InnovationSSM, data: Experiments, offset: np.ndarray | float
-) -> np.ndarray:
-    """Return the covariance of the one-step prediction errors on the record."""
-    total = np.zeros((data.n_outputs, data.n_outputs))
-    for y, u in zip(data.y, data.u, strict=True):
-        error = y - offset - fitted_output(model, y - offset, u, 1)[0]
-        total += error.T @ error
-    return symmetrize(total) / data.n_samples

@@ -21,7 +21,7 @@ from realization import (
     UnstableModelError,
     predict,
 )
-from realization.internal import as_instance, as_integer, as_signal, stability_margin
+from realization.internal import as_instance, as_integer, as_signal, stability_margin, symmetrize
 
 from .data import Experiments
 from .input_matrices import initial_state
@@ -42,6 +42,7 @@ __all__ = [
     "named_models",
     "record_fit",
     "require_fitting",
+    "residual_covariance",
 ]
 
 Model = IdentificationResult | LinearSSM | GaussianSSM | InnovationSSM | BilinearSSM
@@ -141,6 +142,17 @@ def record_fit(
     runs = [y - offset for y in data.y]
     outputs = [fitted_output(model, y, u, horizon)[0] for y, u in zip(runs, data.u, strict=True)]
     return fit_percent(np.vstack(runs), np.vstack(outputs))
+
+
+def residual_covariance(
+    model: InnovationSSM, data: Experiments, offset: np.ndarray | float
+) -> np.ndarray:
+    """Return the covariance of the one-step prediction errors on the record, around an offset."""
+    total = np.zeros((data.n_outputs, data.n_outputs))
+    for y, u in zip(data.y, data.u, strict=True):
+        error = y - offset - fitted_output(model, y - offset, u, 1)[0]
+        total += error.T @ error
+    return symmetrize(total) / data.n_samples
 
 
 def growth(F: np.ndarray, data: Experiments) -> float:
