@@ -38,7 +38,7 @@ __all__ = [
     "require_stable",
 ]
 
-LONGEST = 4096  # samples of an impulse response that an error is measured over
+LONGEST = 2048  # samples of an impulse response that an error is measured over
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +172,6 @@ def named_eigenvalues(values: np.ndarray) -> str:
 
 
 def geometric_horizon(A: np.ndarray) -> int:
-    """Return how many samples of an impulse response tell: ten time constants, 64 to 4096."""
+    """Return how many samples of an impulse response tell: ten time constants, 64 to 2048."""
     radius = float(np.abs(np.linalg.eigvals(A)).max(initial=0.0))
     return LONGEST if radius >= 1 else int(np.clip(10 / (1 - radius), 64, LONGEST))

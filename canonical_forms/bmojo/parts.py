@@ -1,7 +1,7 @@
 r"""What a fading memory stores, computed from a model in numpy and double precision.
 
 A model is exact in many coordinates and accurate in few. `candidates` lists coordinates from the
-most useful for training (scalar modes) to the safest (one block in graded Schur coordinates); the
+most useful for training (scalar modes) to the safest (one block); the
 export tries them in turn and keeps the first that reproduces the model in the layer's precision.
 
 Glossary: *system* an InnovationSSM with K = 0 or a BilinearSSM, all of whose inputs, measured
@@ -11,6 +11,7 @@ means).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import scipy
 
-from realization import AccuracyError, BilinearSSM, InnovationSSM
+from realization import AccuracyError, BilinearSSM, InnovationSSM, NumericalWarning
 from realization.internal import solve_lyapunov
 
 from ..eidetic_fading import eidetic_fading_form
@@ -32,7 +33,8 @@ __all__ = ["MemoryArrays", "System", "candidates", "contraction_bound"]
 
 System = InnovationSSM | BilinearSSM
 
-SPLITS = (1e4, 1e2)  # condition numbers of the modal split: the usual one, and a careful one
+USUAL, CAREFUL = 1e4, 1e2  # condition numbers up to which the fading part is split
+MILD = 1e3  # condition number up to which a Lyapunov norm is used
 TURNED = 1e-9  # how far, relatively, a common 2 by 2 block may be from [[a, b], [-b, a]]
 
 
@@ -81,26 +83,45 @@ def candidates(
     if parameterization == "diagonal":
         yield _diagonal(_form(system, ILL_CONDITIONED), ILL_CONDITIONED)
         return
-    for condmax in SPLITS:
+    try:
+        form = _form(system, USUAL)
+    except AccuracyError:  # no reliable split at 0: the other candidates need none
+        pass
+    else:
+        yield from _eidetic_candidates(form, parameterization)
+    yield from _plain_blocks(system)
+
+
+def _eidetic_candidates(
+    form: CanonicalForm, parameterization: Literal["block"] | None
+) -> Iterator[MemoryArrays]:
+    """Yield a delay line with scalar modes, or with blocks where A is (nearly) defective."""
+    if parameterization is None:
         try:
-            form = _form(system, condmax)
-        except AccuracyError:  # no reliable split at 0: the last candidate needs none
-            break
-        if parameterization is None and condmax == SPLITS[0]:
-            try:
-                arrays = _diagonal(form, condmax)
-            except AccuracyError:  # defective: blocks
-                pass
-            else:
-                yield arrays
-                continue
-        yield _blocks(form)
-    yield _one_block(system)
+            arrays = _diagonal(form, USUAL)
+        except AccuracyError:  # defective
+            pass
+        else:
+            yield arrays
+            return
+    yield _blocks(form)
+
+
+def _plain_blocks(system: System, gated: int = 0) -> Iterator[MemoryArrays]:
+    """Yield blocks of A, eidetic states among them: a careful split, then one block."""
+    for condmax in (USUAL, CAREFUL) if gated else (CAREFUL,):
+        A, T, Tinv, sizes = block_diagonal(system.A, condmax)
+        blocks, inner, inverse = _contractions(A, sizes)
+        yield _in_blocks(system, blocks, T @ inner, inverse @ Tinv, condition(T), gated=gated)
+    blocks, T, Tinv = _contractions(system.A, (system.n_states,) if system.n_states else ())
+    yield _in_blocks(system, blocks, T, Tinv, 1.0, gated=gated)
 
 
 def _form(system: InnovationSSM, condmax: float) -> CanonicalForm:
     """Return eidetic states in orthogonal coordinates and fading ones in modal blocks."""
-    return eidetic_fading_form(system, eidetic="weyr", fading="modal", condmax=condmax)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumericalWarning)  # what it costs is measured afterwards
+        return eidetic_fading_form(system, eidetic="weyr", fading="modal", condmax=condmax)
 
 
 def _delay_line(form: CanonicalForm) -> tuple[np.ndarray, np.ndarray]:
@@ -162,10 +183,27 @@ def _contractions(
     A: np.ndarray, sizes: Sequence[int]
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
     """Return the diagonal blocks of A as contractions, T and Tinv, block-diagonal like A."""
-    moved = [contraction_coordinates(A[part, part]) for part in block_slices(sizes)]
+    moved = [_contraction(A[part, part]) for part in block_slices(sizes)]
     T = scipy.linalg.block_diag(np.zeros((0, 0)), *[T for _, T, _ in moved])
     Tinv = scipy.linalg.block_diag(np.zeros((0, 0)), *[Tinv for _, _, Tinv in moved])
     return tuple(block for block, _, _ in moved), T, Tinv
+
+
+def _contraction(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    r"""Return a contraction, T and Tinv: in a Lyapunov norm if it is mild, else graded.
+
+    With gamma halfway between the spectral radius and one, P = A' P A / gamma^2 + I has a factor
+    P = L L', and \|L' A L'^-1| < gamma. Grading would need large numbers for a large block.
+    """
+    gamma = 0.5 * (1 + float(np.abs(np.linalg.eigvals(A)).max(initial=0.0)))
+    try:
+        L = np.linalg.cholesky(solve_lyapunov(A.T / gamma, np.eye(len(A)), dt=1.0))
+    except np.linalg.LinAlgError:  # a long chain of slow modes: grading is made for it
+        return contraction_coordinates(A)
+    if condition(L) > MILD:
+        return contraction_coordinates(A)
+    T = scipy.linalg.solve_triangular(L, np.eye(len(A)), lower=True, trans="T")
+    return L.T @ A @ T, T, L.T
 
 
 def _in_blocks(
@@ -178,16 +216,16 @@ def _in_blocks(
     taps0: np.ndarray | None = None,
     gated: int = 0,
 ) -> MemoryArrays:
-    """Return arrays of a system whose T^-1 A T has these blocks, each scaled to unit variance."""
+    """Return arrays of a system whose T^-1 A T has these blocks, each scaled as a mode would be."""
     p, m = system.n_outputs, system.n_inputs
     B, C, x0 = Tinv @ system.B, system.C @ T, Tinv @ system.x0
     start, scale = 0, np.ones(len(x0))
     for block in blocks:
         part = slice(start, start + len(block))
         start += len(block)
-        P = solve_lyapunov(block, B[part] @ B[part].T, dt=1.0)
-        if (variance := float(np.trace(P)) / len(block)) > 0:
-            scale[part] = 1 / np.sqrt(variance)
+        if (largest := float(np.abs(B[part]).max(initial=0.0))) > 0:
+            radius = float(np.abs(np.linalg.eigvals(block)).max())
+            scale[part] = np.sqrt(1 - radius**2) / largest
     gates = None
     if isinstance(system, BilinearSSM):
         gates = scale[:, np.newaxis] * (Tinv @ system.N[:gated] @ T) / scale
@@ -223,17 +261,7 @@ def _bilinear_candidates(
             )
         if parameterization == "diagonal":
             return
-    for condmax in SPLITS:
-        A, T, Tinv, sizes = block_diagonal(system.A, condmax)
-        blocks, inner, inverse = _contractions(A, sizes)
-        yield _in_blocks(system, blocks, T @ inner, inverse @ Tinv, condition(T), gated=gated)
-    yield _one_block(system, gated)
-
-
-def _one_block(system: System, gated: int = 0) -> MemoryArrays:
-    """Return arrays with one contraction in graded Schur coordinates."""
-    A, T, Tinv = contraction_coordinates(system.A)
-    return _in_blocks(system, (A,) if len(A) else (), T, Tinv, 1.0, gated=gated)
+    yield from _plain_blocks(system, gated)
 
 
 def _common_modes(system: BilinearSSM, gated: int) -> MemoryArrays | None:
