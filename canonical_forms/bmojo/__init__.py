@@ -5,14 +5,18 @@ from .fading import FadingMemory
 from .io import load, save
 from .layer import BMojoLayer
 from .recovery import to_model
+from .stack import BMojoStack, StackOutput, Whiteness
 from .state import BMojoOutput, BMojoState
 from .targets import lru_parameters, mamba_parameters, s4d_parameters, s5_parameters
 
 __all__ = [
     "BMojoLayer",
     "BMojoOutput",
+    "BMojoStack",
     "BMojoState",
     "FadingMemory",
+    "StackOutput",
+    "Whiteness",
     "from_model",
     "load",
     "lru_parameters",

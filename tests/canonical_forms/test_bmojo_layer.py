@@ -430,3 +430,17 @@ def test_what_does_not_fade_is_refused():
         block.set_modes([], [])
     with pytest.raises(TypeError, match="is for block memories"):
         diagonal.set_blocks([])
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_step_compiles():
+    layer = build("diagonal")
+    x, y = signals(layer, 3)
+    step = torch.compile(layer.step, backend="aot_eager", fullgraph=True)
+    state = layer.initial_state(2)
+    for t in range(3):
+        expected, out = layer.step(x[:, t], state, y[:, t]), step(x[:, t], state, y[:, t])
+        assert (out.y - expected.y).abs().max() < 1e-12
+        assert_same(out.state, expected.state, 1e-12)
+        state = expected.state
