@@ -26,6 +26,7 @@ ENCODERS = {
     ".mkv": ("ffv1", {}, "gray", "bgr0"),
     ".avi": ("ffv1", {}, "gray", "bgr0"),
 }
+REC_709 = LIMITED = 1  # FFmpeg's numbers for the colours of HD video and for 16 .. 235
 MUXER = {".mp4": {"movflags": "+faststart"}}
 
 
@@ -131,6 +132,10 @@ class ContainerSink:
         self.stream.width, self.stream.height = width, height
         self.stream.pix_fmt = grey if shape[2] == 1 else colour
         self.stream.thread_type = "AUTO"
+        if self.stream.pix_fmt == "yuv420p":  # players guess what is not said
+            context = self.stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = REC_709
+            context.color_range = LIMITED
 
     def write(self, frames: np.ndarray) -> None:
         """Append frames."""
@@ -146,6 +151,10 @@ class ContainerSink:
                 picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame[:, :, 0]), "gray")
             else:
                 picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")
+            if self.stream.pix_fmt == "yuv420p":
+                picture = picture.reformat(
+                    format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+                )
             self.container.mux(self.stream.encode(picture))
 
     def finish(self) -> None:
