@@ -11,6 +11,7 @@ from .order import OrderTable, select_order
 from .plotting import plot_compare, plot_order, plot_residuals
 from .prediction_error import pem
 from .recursive import RecursiveSubspace
+from .regularized import ImpulseResponse, regularized_fir
 from .resampling import Bootstrap, bootstrap
 from .residuals import ResidualTests, residual_tests
 from .response_figures import plot_bode, plot_impulse, plot_poles
@@ -35,6 +36,7 @@ __all__ = [
     "FrequencyResponseUncertainty",
     "HankelFactor",
     "IdentificationResult",
+    "ImpulseResponse",
     "ImpulseResponseUncertainty",
     "OrderTable",
     "PoleUncertainty",
@@ -61,6 +63,7 @@ __all__ = [
     "plot_residuals",
     "pole_uncertainty",
     "prbs",
+    "regularized_fir",
     "residual_tests",
     "sample_covariances",
     "select_order",

@@ -11,14 +11,16 @@ the projection biases the model. The methods here never do that. They start from
 which one least-squares problem (a VARX model of length `past`) gives without bias, and differ in
 how they reach the state :math:`x_t = L z_t`, a map of the past :math:`z_t`:
 
-=========  ==========================================================================
-``ssarx``  the known effect of future data is subtracted from the future outputs, then
-           canonical correlations with the past (Jansson 2003)
-``pbsid``  the predictor's own observability times reachability matrix, filled with the
-           :math:`\Xi_k`, applied to the past (Chiuso 2007, "optimized" PBSID)
-``parsim`` one regression per future sample on the past, the inputs up to it and the
-           innovations before it (Qin and Ljung 2003, PARSIM-E)
-=========  ==========================================================================
+===================  =============================================================================
+``ssarx``            the known effect of future data is subtracted from the future outputs, then
+                     canonical correlations with the past (Jansson 2003)
+``pbsid``            the predictor's own observability times reachability matrix, filled with the
+                     :math:`\Xi_k`, applied to the past (Chiuso 2007, "optimized" PBSID)
+``parsim``           one regression per future sample on the past, the inputs up to it and the
+                     innovations before it (Qin and Ljung 2003, PARSIM-E)
+``regularized_arx``  as pbsid, the :math:`\Xi_k` kept small and smooth by a prior that the
+                     marginal likelihood tunes (Chen, Ohlsson and Ljung 2012)
+===================  =============================================================================
 
 Everything is computed on the ``HankelFactor``; A, B, C, D, K follow by regression on the states.
 """
@@ -35,12 +37,13 @@ from realization.internal import stability_margin, symmetrize
 
 from .noise_model import NOISE_FLOOR, gain_from_residuals
 from .projections import FactorBlocks, regress, row_whitening
+from .regularized import smooth_predictor
 
 __all__ = ["CLOSED_LOOP", "ClosedLoopMethod", "StateMap", "StateRegression", "state_map"]
 
-ClosedLoopMethod = Literal["ssarx", "pbsid", "parsim"]
+ClosedLoopMethod = Literal["ssarx", "pbsid", "parsim", "regularized_arx"]
 REGRESSION_ROUNDING = 1e-10
-CLOSED_LOOP: tuple[ClosedLoopMethod, ...] = ("ssarx", "pbsid", "parsim")
+CLOSED_LOOP: tuple[ClosedLoopMethod, ...] = ("ssarx", "pbsid", "parsim", "regularized_arx")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +70,7 @@ def state_map(blocks: FactorBlocks, method: ClosedLoopMethod, *, whiten: bool) -
     blocks : FactorBlocks
         The data.
     method : str
-        "ssarx", "pbsid" or "parsim".
+        "ssarx", "pbsid", "parsim" or "regularized_arx".
     whiten : bool
         Whiten the future before the decomposition (ssarx always does).
 
@@ -85,7 +88,10 @@ def state_map(blocks: FactorBlocks, method: ClosedLoopMethod, *, whiten: bool) -
         future_whitener, _ = row_whitening(future, rounding=REGRESSION_ROUNDING)
         _, sizes, right = scipy.linalg.svd(future_whitener @ future @ basis.T, full_matrices=False)
         return StateMap(np.sqrt(sizes)[:, np.newaxis] * right @ past_whitener, sizes)
-    observed = _predictor_hankel(blocks) if method == "pbsid" else _parallel_regressions(blocks)
+    if method == "parsim":
+        observed = _parallel_regressions(blocks)
+    else:
+        observed = _predictor_hankel(blocks, smooth=method == "regularized_arx")
     if whiten:
         observed = row_whitening(blocks.Yf[:, blocks.n_future_inputs :])[0] @ observed
     left, sizes, _ = scipy.linalg.svd(observed @ past, full_matrices=False)
@@ -158,10 +164,15 @@ def _next_past(blocks: FactorBlocks) -> np.ndarray:
     return np.vstack([u[m:], blocks.Uf[:m], y[p:], blocks.Yf[:p]])
 
 
-def _varx(blocks: FactorBlocks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _varx(
+    blocks: FactorBlocks, *, smooth: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the predictor coefficients by lag: inputs (s, p, m), outputs (s, p, p), and D."""
     m, p, s = blocks.n_inputs, blocks.n_outputs, blocks.past
-    theta = regress(blocks.Yf[:p], np.vstack([blocks.Wp, blocks.Uf[:m]]))
+    if smooth:
+        theta = smooth_predictor(blocks)
+    else:
+        theta = regress(blocks.Yf[:p], np.vstack([blocks.Wp, blocks.Uf[:m]]))
     on_inputs = theta[:, : s * m].reshape(p, s, m).transpose(1, 0, 2)[::-1]
     on_outputs = theta[:, s * m : s * (m + p)].reshape(p, s, p).transpose(1, 0, 2)[::-1]
     return on_inputs, on_outputs, theta[:, s * (m + p) :]
@@ -180,10 +191,10 @@ def _undisturbed_future(blocks: FactorBlocks) -> np.ndarray:
     return future.reshape(blocks.Yf.shape)
 
 
-def _predictor_hankel(blocks: FactorBlocks) -> np.ndarray:
+def _predictor_hankel(blocks: FactorBlocks, *, smooth: bool) -> np.ndarray:
     """Return the observability times reachability matrix of the predictor, acting on Wp."""
     m, p, s = blocks.n_inputs, blocks.n_outputs, blocks.past
-    on_inputs, on_outputs, _ = _varx(blocks)
+    on_inputs, on_outputs, _ = _varx(blocks, smooth=smooth)
     rows = np.zeros((blocks.future, p, s, m + p))
     for i in range(min(blocks.future, s)):
         # the past sample of lag j acts on the future sample i with coefficient i + j

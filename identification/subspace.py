@@ -44,7 +44,8 @@ __all__ = ["state_equation", "subspace_id"]
 
 Method = Weight | ClosedLoopMethod
 METHODS: tuple[Method, ...] = (*WEIGHTS, *CLOSED_LOOP)
-SEARCHED: tuple[Method, ...] = ("n4sid", "moesp", "cva", "ssarx", "pbsid")  # by method="auto"
+# by method="auto"
+SEARCHED: tuple[Method, ...] = ("n4sid", "moesp", "cva", "ssarx", "pbsid", "regularized_arx")
 
 
 def subspace_id(
@@ -53,7 +54,7 @@ def subspace_id(
     order: int | Literal["auto"] = "auto",
     *,
     factor: HankelFactor | None = None,
-    method: Literal["auto", "n4sid", "moesp", "cva", "ivm", "ssarx", "pbsid", "parsim"] = "auto",
+    method: Literal["auto"] | Method = "auto",
     weight: Weight | None = None,
     past: int | None = None,
     future: int | None = None,
@@ -88,12 +89,13 @@ def subspace_id(
         The sufficient statistic instead of the data (or of some of the work): then B and D come
         from the factor.
     method : str, default "auto"
-        "n4sid", "moesp", "cva" or "ivm" for inputs chosen in open loop; "ssarx", "pbsid" or
-        "parsim" for data under feedback too; "auto" chooses among "n4sid", "moesp", "cva", "ssarx"
-        and "pbsid", and among horizons and orders where they are left open, on held-out blocks of
-        the record, in the sense of `focus`: the smallest order that the best fit does not clearly
-        beat. A record too short for blocks, or given with its `factor`, compares all methods by
-        their fit on itself; a `factor` alone takes "moesp".
+        "n4sid", "moesp", "cva" or "ivm" for inputs chosen in open loop; "ssarx", "pbsid", "parsim"
+        or "regularized_arx" for data under feedback too, the last also for short and noisy
+        records; "auto" chooses among all but "ivm" and "parsim", and among horizons and orders
+        where they are left open, on held-out blocks of the record, in the sense of `focus`: the
+        smallest order that the best fit does not clearly beat. A record too short for blocks, or
+        given with its `factor`, compares all methods by their fit on itself; a `factor` alone takes
+        "moesp".
     weight : str, optional
         Weighting of the singular value decomposition, when it is not the method's own; "cva" and
         "ivm" whiten the future of "pbsid" and "parsim".
@@ -326,7 +328,7 @@ def _estimates(
 
 def _decompose(method: Method, plan: _Plan, blocks: FactorBlocks) -> WeightedSubspace | StateMap:
     """Return step 3: the observability matrix or the state map, with their singular values."""
-    if method in ("ssarx", "pbsid", "parsim"):
+    if method in ("ssarx", "pbsid", "parsim", "regularized_arx"):
         return state_map(blocks, method, whiten=plan.weight in ("cva", "ivm"))
     return weighted_subspace(blocks, method)
 
