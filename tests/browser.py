@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+PATIENCE = 60  # seconds
 MEASURE = """JSON.stringify({
   width: document.documentElement.clientWidth,
   scroll: document.documentElement.scrollWidth,
@@ -87,6 +89,8 @@ class Browser:
     def _receive(self) -> dict[str, Any]:
         """Return the next message; note what it complains about."""
         while b"\0" not in self.buffer:
+            if not select.select([self.read_end], [], [], PATIENCE)[0]:
+                raise RuntimeError(f"chromium has not answered for {PATIENCE} s")
             data = os.read(self.read_end, 1 << 16)
             if not data:
                 raise RuntimeError("chromium has ended")
@@ -110,7 +114,7 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.loaded, self.complaints, self.requests = False, [], []
         self.call("Page.navigate", url=path.resolve().as_uri())
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while not self.loaded and time.monotonic() < end:
             self.call("Runtime.evaluate", expression="0")
         answer = self.call("Runtime.evaluate", expression=MEASURE)

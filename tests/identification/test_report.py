@@ -101,14 +101,17 @@ def test_fits_by_horizon(folder):
     ]
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [390, 1200])
-def test_page_in_a_browser(written, tmp_path, width, dark):
-    browser = Browser(tmp_path)
-    try:
-        seen = browser.open(written[1], width=width, dark=dark)
-    finally:
-        browser.close()
+def test_page_in_a_browser(browser, written, width, dark):
+    seen = browser.open(written[1], width=width, dark=dark)
     assert browser.complaints == []
     assert all(url.startswith(("file:", "data:")) for url in browser.requests)
     assert len(seen["images"]) == 6
@@ -118,6 +121,20 @@ def test_page_in_a_browser(written, tmp_path, width, dark):
     red = int(re.search(r"\d+", seen["paper"])[0])
     assert red < 60 if dark else red > 200
     assert "A model of my record.csv" in seen["text"]
+
+
+def test_the_browser_would_tell(browser, tmp_path):
+    bad = tmp_path / "bad.html"
+    bad.write_text(
+        "<body><div style='width: 2000px'>wide</div><img src='missing.png'>"
+        "<script>console.error('one'); throw new Error('two')</script>"
+    )
+    seen = browser.open(bad, width=390)
+    assert seen["scroll"] > seen["width"]
+    assert seen["images"] == [0]
+    complaints = " ".join(browser.complaints)
+    assert all(word in complaints for word in ("one", "two", "missing.png"))
+    assert any("missing.png" in url for url in browser.requests)
 
 
 @pytest.mark.slow
