@@ -1,6 +1,6 @@
 r"""Films from a texture: coordinates are drawn, frames made of them a block at a time.
 
-A block is 32 frames, made panel by panel of pixels, in single precision and in cache::
+A block is 64 frames, made panel by panel of pixels, in single precision and in cache::
 
     panel = Z basis'
     panel += mean + 1/2,  clipped,  cut to whole numbers
@@ -24,8 +24,8 @@ from .video import open_writer
 
 __all__ = ["film_blocks", "synthesize"]
 
-BLOCK = 32  # frames made in one product
-PANEL = 8192  # pixels
+BLOCK = 64  # frames made in one product
+PANEL = 4096  # pixels
 LOWEST, HIGHEST = np.float32(0.5), np.float32(255.5)
 
 
@@ -97,7 +97,7 @@ def synthesize(
     Notes
     -----
     The film is stationary: it neither fades nor grows, however long. What a frame needs is made
-    32 frames at a time and written at once; with `out` the memory does not depend on the length.
+    64 frames at a time and written at once; with `out` the memory does not depend on the length.
     A loop is the process, conditioned on closing: exact in law, and of no larger variance.
 
     After `start`, what the basis leaves out of the last frame fades in with the factor ``carry``
@@ -118,7 +118,10 @@ def synthesize(
     """
     as_instance("texture", texture, (DynamicTexture,))
     frames = as_integer("frames", frames, minimum=1)
-    blocks = film_blocks(texture, frames, speed=speed, start=start, loop=loop, noise=noise, rng=rng)
+    film = None if out is not None else np.empty((frames, *texture.shape), dtype=np.uint8)
+    blocks = film_blocks(
+        texture, frames, speed=speed, start=start, loop=loop, noise=noise, rng=rng, film=film
+    )
     if progress:
         blocks = _with_bar(blocks, frames)
     if out is not None:
@@ -126,11 +129,8 @@ def synthesize(
             for block in blocks:
                 writer.write(block.reshape(-1, *texture.frame_shape))
         return None
-    film = np.empty((frames, *texture.shape), dtype=np.uint8)
-    first = 0
-    for block in blocks:
-        film[first : first + len(block)] = block.reshape(-1, *texture.shape)
-        first += len(block)
+    for _ in blocks:
+        pass
     return film
 
 
@@ -143,10 +143,11 @@ def film_blocks(
     loop: bool = False,
     noise: bool = True,
     rng: Rng = None,
+    film: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Return an iterator over blocks (b, pixels) uint8 of a film; arguments as in ``synthesize``.
 
-    A block is overwritten by the next.
+    The blocks are parts of `film`, if it is given; otherwise each is overwritten by the next.
     """
     rng = as_generator(rng)
     if loop and start is not None:
@@ -155,7 +156,7 @@ def film_blocks(
         raise ValueError("`noise` = False needs `start`: without both, the film is the mean frame.")
     played = change_speed(texture, speed)
     if start is None:
-        return _rendered(played, _anywhere(played, frames, loop, rng), None)
+        return _rendered(played, _anywhere(played, frames, loop, rng), None, film)
     shown = _start_frames(texture, start) - texture.mean
     z = (shown @ texture.basis).astype(float)
     rest = shown[-1] - texture.basis @ z[-1].astype(np.float32)
@@ -166,7 +167,7 @@ def film_blocks(
     later = speed > 0 or is_observed(texture.model)
     model = to_gaussian(played.model)
     path = run(model, x, frames + later, BLOCK, rng if noise else None)
-    return _rendered(played, _without_first(path) if later else path, rest)
+    return _rendered(played, _without_first(path) if later else path, rest, film)
 
 
 def _anywhere(
@@ -191,27 +192,32 @@ def _without_first(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _rendered(
-    texture: DynamicTexture, path: Iterator[np.ndarray], rest: np.ndarray | None
+    texture: DynamicTexture,
+    path: Iterator[np.ndarray],
+    rest: np.ndarray | None,
+    film: np.ndarray | None,
 ) -> Iterator[np.ndarray]:
     """Yield blocks of frames (b, pixels), uint8."""
     pixels = texture.mean.size
     work = np.empty((BLOCK, min(PANEL, pixels)), dtype=np.float32)
-    film = np.empty((BLOCK, pixels), dtype=np.uint8)
+    rows = np.empty((BLOCK, pixels), np.uint8) if film is None else film.reshape(-1, pixels)
+    level = texture.mean + LOWEST
     shown = 0
-    for block in path:
-        z = block.astype(np.float32)
+    for coordinates in path:
+        z = coordinates.astype(np.float32)
         fading = (texture.carry ** np.arange(shown + 1, shown + len(z) + 1)).astype(np.float32)
+        block = rows[: len(z)] if film is None else rows[shown : shown + len(z)]
         for first in range(0, pixels, PANEL):
             part = slice(first, min(first + PANEL, pixels))
             panel = work[: len(z), : part.stop - first]
             np.matmul(z, texture.basis[part].T, out=panel)
-            panel += texture.mean[part] + LOWEST
+            panel += level[part]
             if rest is not None:
                 panel += np.outer(fading, rest[part])
             np.clip(panel, LOWEST, HIGHEST, out=panel)
-            film[: len(z), part] = panel  # cut off behind the point
+            block[:, part] = panel  # cut off behind the point
         shown += len(z)
-        yield film[: len(z)]
+        yield block
 
 
 def _start_frames(texture: DynamicTexture, start: Any) -> np.ndarray:
