@@ -400,6 +400,19 @@ class FadingMemory(nn.Module):
                 line = shifted + torch.einsum("kpm,bm->bkp", self.taps, u)
             return y, FadingState(after, line)
 
+    def extra_repr(self) -> str:
+        """Return what ``repr`` shows of the options.
+
+        Returns
+        -------
+        str
+            Sizes in words.
+        """
+        return (
+            f"{self.n_inputs} -> {self.n_outputs}, modes={self.modes}, "
+            f"parameterization={self.parameterization!r}, delay_taps={self.delay_taps}"
+        )
+
     def _delayed(self, u: torch.Tensor) -> torch.Tensor:
         """Return sum_k taps[k] u_{t-1-k} for t = 0 ... L + K - 1 (B, L + K, p)."""
         K, p, m = self.taps.shape
