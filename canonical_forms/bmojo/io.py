@@ -1,7 +1,8 @@
 """Save and load layers: safetensors with the options as JSON in the header, nothing pickled.
 
-The header's text entries are ``format``, ``class``, ``config`` and ``provenance``; the tensors are
-the layer's ``state_dict``. Any reader of safetensors can open the file.
+The header's text entries are ``format``, ``class``, ``config`` and ``provenance``, the last two one
+for each layer of a stack; the tensors are the ``state_dict``. Any reader of safetensors can open
+the file.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .layer import BMojoLayer
+from .stack import BMojoStack
 
 __all__ = ["load", "save"]
 
 FORMAT = 1
-CLASSES: dict[str, Any] = {"BMojoLayer": BMojoLayer}
+CLASSES = {"BMojoLayer": BMojoLayer, "BMojoStack": BMojoStack}
 
 
-def save(layer: BMojoLayer, path: str | os.PathLike[str]) -> None:
-    """Save a layer to a safetensors file.
+def save(layer: BMojoLayer | BMojoStack, path: str | os.PathLike[str]) -> None:
+    """Save a layer, or a stack of them, to a safetensors file.
 
     Parameters
     ----------
-    layer : BMojoLayer
+    layer : BMojoLayer or BMojoStack
         The layer.
     path : str or path
         The file to write, `.safetensors` by custom; written as named, replaced if it exists.
@@ -62,18 +64,19 @@ def save(layer: BMojoLayer, path: str | os.PathLike[str]) -> None:
     name = type(layer).__name__
     if CLASSES.get(name) is not type(layer):
         raise TypeError(f"`layer` must be a {' or a '.join(CLASSES)}; got {name}.")
+    config, provenance = _description(layer)
     metadata = {
         "format": str(FORMAT),
         "class": name,
-        "config": json.dumps(layer.config()),
-        "provenance": json.dumps(layer.provenance),
+        "config": json.dumps(config),
+        "provenance": json.dumps(provenance),
     }
     tensors = {key: value.detach().contiguous() for key, value in layer.state_dict().items()}
     save_file(tensors, path, metadata)
 
 
-def load(path: str | os.PathLike[str], *, device: torch.device | str | None = None) -> BMojoLayer:
-    """Load a layer that :func:`save` wrote.
+def load(path: str | os.PathLike[str], *, device: torch.device | str | None = None) -> Any:
+    """Load a layer or a stack that :func:`save` wrote.
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str | None = No
 
     Returns
     -------
-    BMojoLayer
+    BMojoLayer or BMojoStack
         With the options, the tensors and the provenance of the one that was saved.
 
     Raises
@@ -121,12 +124,36 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str | None = No
             f"{name} in format {version}, of another release: upgrade to read it."
         )
     try:
-        layer = CLASSES[name](**json.loads(metadata["config"]))
+        layer = _rebuilt(*(json.loads(metadata[key]) for key in ("config", "provenance")))
         layer.load_state_dict(tensors)
-        layer.provenance = json.loads(metadata["provenance"])
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ValueError(
             f"`path` must name an undamaged file: options and tensors of {where!r} do not fit: "
             f"{error}"
         ) from None
     return layer if device is None else layer.to(device)
+
+
+def _description(layer: BMojoLayer | BMojoStack) -> tuple[dict[str, Any], Any]:
+    """Return the options and the provenance, in types that JSON has."""
+    if isinstance(layer, BMojoLayer):
+        return layer.config(), layer.provenance
+    each = layer.each()
+    normalize = isinstance(layer.norms[0], torch.nn.RMSNorm)
+    config = {"layers": [one.config() for one in each], "normalize": normalize}
+    return config, [one.provenance for one in each]
+
+
+def _rebuilt(config: dict[str, Any], provenance: Any) -> BMojoLayer | BMojoStack:
+    """Return a layer or a stack with these options."""
+    if "layers" not in config:
+        return _rebuilt_layer(config, provenance)
+    each = [_rebuilt_layer(*one) for one in zip(config["layers"], provenance, strict=True)]
+    return BMojoStack(each, normalize=config["normalize"])
+
+
+def _rebuilt_layer(config: dict[str, Any], provenance: Any) -> BMojoLayer:
+    """Return a layer with these options."""
+    layer = BMojoLayer(**config)
+    layer.provenance = dict(provenance)
+    return layer

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from canonical_forms.bmojo import BMojoLayer, from_model, load, save, to_model
+from canonical_forms.bmojo import BMojoLayer, BMojoStack, from_model, load, save, to_model
 from realization import BilinearSSM, LinearSSM, markov_parameters
 
 
@@ -56,6 +56,25 @@ def test_there_and_back(name, tmp_path):
     assert torch.equal(a.selected, b.selected)
 
 
+@pytest.mark.parametrize("normalize", [True, False])
+def test_stacks(normalize, tmp_path):
+    rng = np.random.default_rng(2)
+    layers = [from_model(random_innovation(rng, n, 0, 2), window=4, eidetic=2) for n in (3, 5)]
+    stack, path = BMojoStack(layers, normalize=normalize), tmp_path / "stack"
+    save(stack, path)
+    back = load(path)
+    assert isinstance(back, BMojoStack)
+    own, other = stack.state_dict(), back.state_dict()
+    assert own.keys() == other.keys()
+    assert all(torch.equal(own[key], other[key]) for key in own)
+    assert [each.provenance for each in back.each()] == [each.provenance for each in layers]
+    x = torch.randn(2, 20, 2)
+    assert torch.equal(stack(x).y, back(x).y)
+    rewritten(path, config=json.dumps({"layers": [layers[0].config()]}))
+    with pytest.raises(ValueError, match="do not fit"):
+        load(path)
+
+
 def test_a_string_names_the_file_and_the_device_can_be_chosen(tmp_path):
     path = str(tmp_path / "layer")
     save(layers()["random"], path)
@@ -82,7 +101,7 @@ def test_only_layers_are_saved(tmp_path):
         pass
 
     for wrong in (torch.nn.Linear(2, 2), Other(2), {"a": 1}):
-        with pytest.raises(TypeError, match="`layer` must be a BMojoLayer"):
+        with pytest.raises(TypeError, match="`layer` must be a BMojoLayer or a BMojoStack; got"):
             save(wrong, tmp_path / "layer")
 
 
