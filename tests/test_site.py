@@ -3,62 +3,34 @@
 Needs the site (``make docs``) and Debian's chromium; skipped without them.
 """
 
-import json
-import shutil
-import subprocess
-import threading
-from functools import cached_property
+import re
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from browser import Browser
 
 SITE = Path(__file__).resolve().parents[1] / "docs" / "_build" / "html"
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 PHONE = 390  # pixels
 
-# Opens one page after the other in a frame as wide as a phone and posts what it sees there.
-VISIT = """<!DOCTYPE html><html><head><link rel="icon" href="data:,"></head><body><script>
-const rgb = text => text.match(/[0-9.]+/g).slice(0, 3).map(Number);
-const light = text => { const [r, g, b] = rgb(text); return (2 * r + 5 * g + b) / 2040; };
-const shade = view => {
-  const text = view.document.querySelector("article h1, article p") || view.document.body;
-  return [light(view.getComputedStyle(text).color),
-          light(view.getComputedStyle(view.document.body).backgroundColor)];
-};
-const soon = (promise, ms) => Promise.race([promise, new Promise(done => setTimeout(done, ms))]);
-async function look(page) {
-  const frame = document.createElement("iframe");
-  frame.style = "width: WIDTHpx; height: 800px; border: 0";
-  const loaded = new Promise(done => { frame.onload = done; });
-  frame.src = "/" + page;
-  document.body.append(frame);
-  await loaded;
-  const view = frame.contentWindow, root = view.document;
-  if (view.MathJax && view.MathJax.startup) await soon(view.MathJax.startup.promise, 20000);
-  const images = [...root.images].filter(image => image.loading !== "lazy");
-  const found = {
-    page, width: root.documentElement.scrollWidth,
-    unset: [...root.querySelectorAll(".math")].filter(
-      node => !node.querySelector("mjx-container")).length,
-    wrong: root.querySelectorAll("mjx-merror, mjx-container [data-mjx-error]").length,
+# What a page looks like once its formulas are set.
+LOOK = """(async () => {
+  if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
+  const unset = [...document.querySelectorAll(".math")].filter(
+    node => !node.querySelector("mjx-container"));
+  const images = [...document.images].filter(image => image.loading !== "lazy");
+  return {
+    width: document.documentElement.scrollWidth,
+    unset: unset.map(node => node.textContent),
+    wrong: document.querySelectorAll("mjx-merror, mjx-container [data-mjx-error]").length,
     blank: images.filter(image => !image.naturalWidth).map(image => image.src),
-    bright: null, dark: null,
   };
-  root.body.dataset.theme = "light"; found.bright = shade(view);
-  root.body.dataset.theme = "dark"; found.dark = shade(view);
-  frame.remove();
-  return found;
-}
-(async () => {
-  const seen = [];
-  for (const page of await (await fetch("/pages.json")).json())
-    seen.push(await look(page).catch(error => { console.error(page, error); return null; }));
-  await fetch("/seen", {method: "POST", body: JSON.stringify(seen)});
-})();
-</script></body></html>""".replace("WIDTH", str(PHONE))
+})()"""
+COLOURS = """(() => {
+  const text = document.querySelector("article h1, article p") || document.body;
+  return [getComputedStyle(text).color, getComputedStyle(document.body).backgroundColor];
+})()"""
 
 
 class Page(HTMLParser):
@@ -77,85 +49,26 @@ class Page(HTMLParser):
                 self.links.append(value)
 
 
-class Server(ThreadingHTTPServer):
-    """Serves the site and the page that visits it, and keeps what that page posts."""
-
-    def __init__(self, pages):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.pages, self.seen, self.done = pages, [], threading.Event()
-
-
-class Handler(SimpleHTTPRequestHandler):
-    """Answers from the built site."""
-
-    server: Server
-
-    def __init__(self, *args):
-        super().__init__(*args, directory=str(SITE))
-
-    def do_GET(self):
-        made = {"/visit": VISIT, "/pages.json": json.dumps(self.server.pages)}.get(self.path)
-        if made is None:
-            return super().do_GET()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html" if self.path == "/visit" else "text/json")
-        self.end_headers()
-        self.wfile.write(made.encode())
-
-    def do_POST(self):
-        self.server.seen = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(204)
-        self.end_headers()
-        self.server.done.set()
-
-    def log_message(self, format, *args):
-        """Say nothing."""
+def evaluate(browser, expression):
+    """Return the value of an expression, or of what it promises."""
+    answer = browser.call(
+        "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+    )
+    return answer["result"]["value"]
 
 
-class Visit:
-    """One walk of the browser through all pages that are written by hand or show code."""
+def lightness(colour):
+    """Return how light a colour like ``rgb(10, 20, 30)`` is, from 0 to 1."""
+    red, green, blue = (float(part) for part in re.findall(r"[0-9.]+", colour)[:3])
+    return (2 * red + 5 * green + blue) / (8 * 255)
 
-    def __init__(self, folder):
-        self.folder = folder
 
-    @cached_property
-    def report(self):
-        paths = sorted(path.relative_to(SITE) for path in SITE.rglob("*.html"))
-        pages = [str(path) for path in paths if path.parts[0] not in ("_modules", "_static")]
-        server = Server(pages)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/visit"
-        log = self.folder / "console.txt"
-        with open(log, "w") as errors:
-            browser = subprocess.Popen(
-                [
-                    *(
-                        str(BROWSER),
-                        "--headless",
-                        "--no-sandbox",
-                        "--disable-gpu",
-                        "--hide-scrollbars",
-                    ),
-                    *(
-                        "--disable-dev-shm-usage",
-                        "--no-first-run",
-                        "--disable-background-networking",
-                    ),
-                    *("--enable-logging=stderr", f"--user-data-dir={self.folder}"),
-                    *("--remote-debugging-port=0", address),
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
-        try:
-            assert server.done.wait(600), f"the browser did not finish: {log.read_text()[-2000:]}"
-        finally:
-            browser.kill()
-            browser.wait()
-            server.shutdown()
-            server.server_close()
-        console = [line for line in log.read_text().splitlines() if "CONSOLE" in line]
-        return server.seen, console
+def contrast(browser, scheme):
+    """Return how much darker the text is than its ground."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.call("Emulation.setEmulatedMedia", features=[feature])
+    text, ground = evaluate(browser, COLOURS)
+    return lightness(ground) - lightness(text)
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +79,19 @@ def site():
 
 
 @pytest.fixture(scope="module")
-def visit(site, tmp_path_factory):
-    if BROWSER is None:
-        pytest.skip("no chromium in PATH")
-    return Visit(tmp_path_factory.mktemp("browser")).report
+def seen(site, tmp_path_factory):
+    """Return what each page looks like on a phone."""
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    found = {}
+    for path in sorted(site.rglob("*.html")):
+        name = str(path.relative_to(site))
+        if not name.startswith(("_modules", "_static")):
+            browser.open(path, width=PHONE)
+            look = evaluate(browser, LOOK)
+            look["light"], look["dark"] = (contrast(browser, name) for name in ("light", "dark"))
+            found[name] = look | {"complaints": browser.complaints, "asked": browser.requests}
+    browser.close()
+    return found
 
 
 @pytest.mark.slow
@@ -192,27 +114,28 @@ def test_links_lead_somewhere(site):
 
 
 @pytest.mark.slow
-def test_nothing_on_the_console(visit):
-    assert not visit[1], "\n".join(visit[1][:20])
+def test_nothing_on_the_console_and_nothing_from_the_network(seen):
+    assert not {name: look["complaints"] for name, look in seen.items() if look["complaints"]}
+    outside = {
+        name: [url for url in look["asked"] if not url.startswith(("file:", "data:"))]
+        for name, look in seen.items()
+    }
+    assert not {name: urls for name, urls in outside.items() if urls}
 
 
 @pytest.mark.slow
-def test_math_and_figures_appear(visit):
-    seen = visit[0]
-    wrong = [found for found in seen if found["unset"] or found["wrong"] or found["blank"]]
+def test_math_and_figures_appear(seen):
     assert len(seen) > 50
-    assert not wrong, wrong[:10]
+    wrong = ("unset", "wrong", "blank")
+    assert not {name: look for name, look in seen.items() if any(look[key] for key in wrong)}
 
 
 @pytest.mark.slow
-def test_fits_a_phone(visit):
-    wide = {found["page"]: found["width"] for found in visit[0] if found["width"] > PHONE}
-    assert not wide, wide
+def test_fits_a_phone(seen):
+    assert not {name: look["width"] for name, look in seen.items() if look["width"] > PHONE}
 
 
 @pytest.mark.slow
-def test_dark_mode_is_dark_and_readable(visit):
-    for found in visit[0]:
-        (text, ground), (dark_text, dark_ground) = found["bright"], found["dark"]
-        assert ground - text > 0.5, found["page"]
-        assert dark_text - dark_ground > 0.5, found["page"]
+def test_light_and_dark_are_readable(seen):
+    assert not {name: look for name, look in seen.items() if look["light"] < 0.5}
+    assert not {name: look for name, look in seen.items() if look["dark"] > -0.5}
