@@ -16,6 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+CONTINUED = 10  # frames that `synth --after` continues
 CLIP = "a video file, a .gif, a folder of images, or .npz/.npy frames (T, H, W[, 3])"
 FORMATS = ".mp4, .webm, .mkv or .avi (lossless), .gif, .npz, or no suffix for a folder of images"
 
@@ -121,6 +122,10 @@ def synth(
     from . import synthesize
 
     with sentences():
+        if after is None and forecast:
+            raise ValueError("--forecast needs --after CLIP: what is expected depends on the past.")
+        if after is not None and loop:
+            raise ValueError("--loop and --after exclude each other: a loop has no first frame.")
         loaded = _texture(texture)
         first = None if after is None else _last_frames(after, loaded)
         options: dict[str, Any] = {"speed": speed, "loop": loop, "start": first, "rng": seed}
@@ -280,17 +285,19 @@ def _texture(path: Path) -> Any:
 
 
 def _last_frames(clip: Path, texture: Any) -> Any:
-    """Return the last frames of a clip: as many as a model of this order can use."""
+    """Return the last frames of a clip, made to fit the texture: enough to tell its state."""
     import numpy as np
 
     from . import read_video
 
     height, width = texture.shape[:2]
-    source = read_video(clip, size=(height, width), grey=len(texture.shape) == 2)
-    count = 10
+    source = read_video(clip)
+    if source.shape != texture.frame_shape:
+        typer.echo(f"note: {clip.name} is made {height} x {width}, as the texture is", err=True)
+        source = read_video(clip, size=(height, width), grey=len(texture.shape) == 2)
     last = np.empty((0, *source.shape), source.dtype)
     for block in source.blocks(32):
-        last = np.concatenate([last, block])[-count:]
+        last = np.concatenate([last, block])[-CONTINUED:]
     return last.reshape(-1, *texture.shape)
 
 
