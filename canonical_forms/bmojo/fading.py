@@ -301,9 +301,8 @@ class FadingMemory(nn.Module):
         (n_real,) and (n_pairs,) torch.Tensor
             Real ones and one of each pair; differentiable.
         """
-        nu_real, nu, theta = (_high(v) for v in (self.nu_real, self.nu, self.theta))
-        real = _high(self.sign) * torch.exp(-torch.exp(nu_real))
-        return real, torch.polar(torch.exp(-torch.exp(nu)), theta)
+        real, a, b = self._decays()
+        return real, torch.complex(a, b)
 
     def matrix(self) -> torch.Tensor:
         """Return A, as precise as the device allows.
@@ -314,8 +313,8 @@ class FadingMemory(nn.Module):
             Differentiable in the parameters.
         """
         if self.parameterization == "diagonal":
-            real, pairs = self.eigenvalues()
-            a, b = torch.diag(pairs.real), torch.diag(pairs.imag)
+            real, a, b = self._decays()
+            a, b = torch.diag(a), torch.diag(b)
             turning = torch.cat([torch.cat([a, -b], 1), torch.cat([b, a], 1)])
             return torch.block_diag(torch.diag(real), turning)
         S = _high(self.blocks) * self.within
@@ -368,9 +367,7 @@ class FadingMemory(nn.Module):
             y = x[:, :-1] @ self.C.mT + u[..., : self.feedthrough] @ self.D.mT
             if self.delay_taps == 0:
                 return y, FadingState(x[:, -1], state.taps)
-            line = self._delayed(u)
-            padded = nn.functional.pad(state.taps, (0, 0, 0, u.shape[1]))
-            line = line + padded
+            line = self._delayed(u) + nn.functional.pad(state.taps, (0, 0, 0, u.shape[1]))
             return y + line[:, : u.shape[1]], FadingState(x[:, -1], line[:, u.shape[1] :])
 
     def step(self, u: torch.Tensor, state: FadingState) -> tuple[torch.Tensor, FadingState]:
@@ -420,6 +417,13 @@ class FadingMemory(nn.Module):
         weights = self.taps.flip(0).permute(1, 2, 0).reshape(p, m * K)
         return past.reshape(*past.shape[:2], m * K) @ weights.mT
 
+    def _decays(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the real eigenvalues, and real and imaginary parts of the others."""
+        nu_real, nu, theta = (_high(v) for v in (self.nu_real, self.nu, self.theta))
+        modulus = torch.exp(-torch.exp(nu))
+        real = _high(self.sign) * torch.exp(-torch.exp(nu_real))
+        return real, modulus * torch.cos(theta), modulus * torch.sin(theta)
+
     def _turned(self, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
         """Return (A + sum_j u^j N_j) x for x (B, n) and u (B, m)."""
         g = u[:, : self.gated]
@@ -428,9 +432,8 @@ class FadingMemory(nn.Module):
             if self.gates is not None:
                 turned = turned + torch.einsum("bj,jrs,bs->br", g, self.gates, x)
             return turned
-        real, pairs = self.eigenvalues()
         r, c = self.modes
-        decays = torch.cat([real, pairs.real, pairs.imag]).to(x.dtype)
+        decays = torch.cat(self._decays()).to(x.dtype)
         if self.gates is not None:
             decays = decays + g @ self.gates
         lam, a, b = decays[..., :r], decays[..., r : r + c], decays[..., r + c :]

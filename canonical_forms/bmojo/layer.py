@@ -472,6 +472,8 @@ class BMojoLayer(nn.Module):
             raise ValueError(
                 f"`x` must have shape {axes.format(self.n_inputs)}; got {tuple(x.shape)}."
             )
+        if 0 in x.shape[:-1]:
+            raise ValueError(f"`x` must hold at least one token; its shape is {tuple(x.shape)}.")
         if y is None:
             return
         if self.target == "input":

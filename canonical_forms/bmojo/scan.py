@@ -97,7 +97,6 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
         A: torch.Tensor,
         b: torch.Tensor,
         x0: torch.Tensor,
@@ -105,16 +104,19 @@ class _Scan(torch.autograd.Function):
         dense: bool,
         reverse: bool,
     ) -> torch.Tensor:
-        """Return the states; keep them for the gradient of A."""
+        """Return the states."""
         if method == "associative" and not dense:
-            x = _associative(A.to(b.dtype), b, x0, reverse)
-        elif method == "loop" or b.shape[1] == 0:
-            x = _loop(A.to(b.dtype), b, x0, torch.empty_like(b), dense, reverse)
-        else:
-            x = _blocked(A, b, x0, dense, reverse)
-        ctx.save_for_backward(A, x, x0)
-        ctx.options = method, dense, reverse
-        return x
+            return _associative(A.to(b.dtype), b, x0, reverse)
+        if method == "loop" or b.shape[1] == 0:
+            return _loop(A.to(b.dtype), b, x0, torch.empty_like(b), dense, reverse)
+        return _blocked(A, b, x0, dense, reverse)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        """Keep the states for the gradient of A."""
+        A, _, x0, *options = inputs
+        ctx.save_for_backward(A, output, x0)
+        ctx.options = options
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -11,7 +11,8 @@ from canonical_forms.bmojo import BMojoLayer, FadingMemory  # noqa: E402
 from canonical_forms.bmojo.contraction import contraction_coordinates  # noqa: E402
 from realization import LinearSSM, UnstableModelError, markov_parameters  # noqa: E402
 
-CHECKED = settings(max_examples=40, deadline=None, derandomize=True)
+torch.set_num_threads(1)  # small tensors: threads cost more than they bring
+CHECKED = settings(max_examples=25, deadline=None, derandomize=True)
 LAYERS = {
     "diagonal": {"modes": (1, 2)},
     "real only": {"modes": (3, 0)},
@@ -101,7 +102,7 @@ def test_steps_give_what_the_sequence_gives(name, dtype, tol):
 
 
 @EACH
-@settings(CHECKED, max_examples=5)
+@settings(CHECKED, max_examples=4)
 @given(seed=st.integers(0, 2**31), data=st.data())
 def test_split_anywhere(name, seed, data):
     layer = build(name, seed)
@@ -164,13 +165,27 @@ def test_gradients_agree_with_differences(name):
     assert all(p.grad.isfinite().all() for p in parameters if p.numel())
 
 
-@EACH
+@pytest.mark.parametrize(
+    "name",
+    [
+        "square",
+        "linear",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("delays", "blocks", "gated", "gated blocks", "predicts tokens", "no slots")
+        ),
+    ],
+)
 def test_step_exports(name):
     layer = build(name)
     x, y = signals(layer, 12)
     state = layer.initial_state(2)
     arguments = (x[:, 0], state) if y is None else (x[:, 0], state, y[:, 0])
-    program = torch.export.export(_Step(layer), arguments).module()
+    exported = torch.export.export(_Step(layer), arguments)
+    for node in exported.graph.nodes:
+        value = node.meta.get("val")
+        assert not (isinstance(value, torch.Tensor) and value.is_complex())  # ONNX has none
+    program = exported.module()
     for t in range(12):
         arguments = (x[:, t], state) if y is None else (x[:, t], state, y[:, t])
         expected = layer.step(*arguments)
@@ -396,6 +411,8 @@ def test_wrong_signals():
     x, y = signals(layer, 5)
     with pytest.raises(ValueError, match=r"`x` must have shape \(B, L, 3\); got \(2, 5, 2\)"):
         layer(y)
+    with pytest.raises(ValueError, match=r"at least one token; its shape is \(2, 0, 3\)"):
+        layer(x[:, :0])
     with pytest.raises(ValueError, match=r"`x` must have shape \(B, 3\); got \(2, 5, 3\)"):
         layer.step(x, layer.initial_state(2))
     with pytest.raises(ValueError, match=r"`y` must have shape \(2, 5, 2\)"):

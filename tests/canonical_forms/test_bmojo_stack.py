@@ -9,6 +9,9 @@ from canonical_forms.bmojo import BMojoLayer, BMojoStack, from_model  # noqa: E4
 from realization import InnovationSSM, simulate  # noqa: E402
 
 
+torch.set_num_threads(1)  # small tensors: threads cost more than they bring
+
+
 def layers(count=2, d=3, **options):
     options = {"target": "input", "window": 3, "eidetic": 2, "threshold": 2.0} | options
     made = [BMojoLayer(d, d, (1, 1), dtype=torch.float64, **options) for _ in range(count)]
