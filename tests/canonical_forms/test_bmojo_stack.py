@@ -8,7 +8,6 @@ torch = pytest.importorskip("torch")
 from canonical_forms.bmojo import BMojoLayer, BMojoStack, from_model  # noqa: E402
 from realization import InnovationSSM, simulate  # noqa: E402
 
-
 torch.set_num_threads(1)  # small tensors: threads cost more than they bring
 
 
