@@ -12,12 +12,17 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+# becomes chromium, with the two descriptors where it looks for them
+CONNECT = """import os, sys
+os.dup2(int(sys.argv[1]), 103), os.dup2(int(sys.argv[2]), 104), os.dup2(103, 3), os.dup2(104, 4)
+os.execv(sys.argv[3], sys.argv[3:])"""
 PATIENCE = 60  # seconds
 MEASURE = """JSON.stringify({
   width: document.documentElement.clientWidth,
@@ -38,13 +43,13 @@ class Browser:
         to_read, self.write_end = os.pipe()
         self.read_end, to_write = os.pipe()
 
-        def connect() -> None:
-            """Put the pipe where chromium looks for it."""
-            copies = os.dup2(to_read, 103), os.dup2(to_write, 104)
-            os.dup2(copies[0], 3), os.dup2(copies[1], 4)
-
         self.process = subprocess.Popen(
             [
+                sys.executable,
+                "-c",
+                CONNECT,
+                str(to_read),
+                str(to_write),
                 program,
                 "--headless",
                 "--no-sandbox",
@@ -55,8 +60,7 @@ class Browser:
                 f"--user-data-dir={folder}",
                 "about:blank",
             ],
-            preexec_fn=connect,
-            close_fds=False,
+            pass_fds=(to_read, to_write),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
