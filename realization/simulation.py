@@ -83,6 +83,11 @@ class Forecast:
     mean: np.ndarray
     covariance: np.ndarray
 
+    @property
+    def standard_deviation(self) -> np.ndarray:
+        """Standard deviation of the error of each step and output, (..., steps, p)."""
+        return np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
+
 
 def simulate(
     model: AnyModel,

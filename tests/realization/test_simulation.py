@@ -299,6 +299,8 @@ def test_a_batch_of_forecasts_is_its_records():
         assert_close(whole.covariance[i], one.covariance)
     shared = forecast(model, y[0], u, u_future=u_future, steps=5)
     assert shared.covariance.shape == (3, 5, 2, 2)
+    variances = np.einsum("...ii->...i", shared.covariance)
+    np.testing.assert_array_equal(shared.standard_deviation, np.sqrt(variances))
 
 
 # ---- errors --------------------------------------------------------------------------------------
