@@ -24,8 +24,8 @@ from .input_matrices import InputMatrices, from_data
 from .model_repair import stability_warnings
 from .noise_model import NOISE_FLOOR
 from .predictor_factor import predictor_blocks, predictor_factor, predictor_width
-from .preparation import prepared
-from .projections import FactorBlocks, regress
+from .preparation import prepared, require_rank
+from .projections import ROUNDING, FactorBlocks, regress
 from .result import IdentificationResult
 from .validation import MAX_GROWTH, growth, record_fit, residual_covariance
 
@@ -232,7 +232,11 @@ def _realize(
     joint = joint[:, :, columns > 0]
     rows = h.shape[0] // 2
     windows = sliding_window_view(joint[1:], h.shape[0] - rows, axis=0)[:rows]
-    sizes = np.linalg.svd(windows.transpose(0, 1, 3, 2).reshape(rows * p, -1), compute_uv=False)
+    hankel = windows.transpose(0, 1, 3, 2).reshape(rows * p, -1)
+    sizes = np.linalg.svd(hankel, compute_uv=False)
+    # with outputs of power 1, what is smaller than this is rounding of the regression
+    rounding = ROUNDING * max(hankel.shape) * max(sizes[0], 1.0)
+    require_rank(n, int((sizes > rounding).sum()))
     found = ho_kalman(joint, n)
     gains = np.zeros((n, m + p))
     gains[:, columns > 0] = found.B / columns[columns > 0]

@@ -175,10 +175,11 @@ class WeightedSubspace:
     Parameters
     ----------
     gamma : (p future, r) ndarray
-        ``W1^-1 U``: its leading n columns span the extended observability matrix of order n.
-    singular_values : (r,) ndarray
+        ``W1^-1 U``: its leading n columns span the extended observability matrix of order n; r is
+        the numerical rank.
+    singular_values : (s,) ndarray
         Of the weighted matrix, unscaled.
-    right : (r, k) ndarray
+    right : (s, k) ndarray
         Right singular vectors: for "cva" the canonical variates of the past.
     """
 
@@ -214,21 +215,25 @@ def weighted_subspace(blocks: FactorBlocks, weight: Weight | Literal["pc"]) -> W
     """
     f, w = blocks.n_future_inputs, blocks.split
     explained = blocks.Yf[:, f:w]  # future on past, both off the future inputs
+    size, colour = float(np.linalg.norm(blocks.Yf)), None
     if weight == "n4sid":
         matrix = blocks.projections(0)[0]
-        whitener = colour = None
     elif weight == "moesp":
-        matrix, whitener, colour = explained, None, None
+        matrix = explained
     elif weight == "pc":
-        matrix, whitener, colour = explained @ blocks.Wp[:, f:w].T, None, None
+        past = blocks.Wp[:, f:w]
+        matrix, size = explained @ past.T, size * float(np.linalg.norm(past))
     else:
+        size = 1.0
         whitener, colour = row_whitening(blocks.Yf[:, f:])
         matrix = whitener @ explained
         if weight == "ivm":
             past_rows = blocks.Wp[:, :w]
             matrix = matrix @ (row_whitening(past_rows)[0] @ blocks.Wp[:, f:w]).T
     left, singular_values, right = scipy.linalg.svd(matrix, full_matrices=False)
-    gamma = left if colour is None else colour @ left
+    # what is rounding of the data is no direction of the state
+    rank = int((singular_values > ROUNDING * max(matrix.shape) * size).sum())
+    gamma = left[:, :rank] if colour is None else colour @ left[:, :rank]
     return WeightedSubspace(gamma, singular_values, right)
 
 

@@ -183,7 +183,7 @@ def test_too_little_excitation_is_said():
         (lambda y, u: okid(y * np.nan, u, 1), ValueError, "missing value"),
         (lambda y, u: okid(y, u * np.inf, 1), ValueError, "found"),
         (lambda y, u: okid(y * 1e100, u, 1), ValueError, "Express it in other units"),
-        (lambda y, u: okid(0 * y, u, 1), ValueError, "`order` must not exceed the rank 0"),
+        (lambda y, u: okid(0 * y, u, 1), ValueError, "= 1 cannot be had: the data have rank 0"),
         (lambda y, u: okid(["a"], u, 1), TypeError, "`y` must be numeric"),
     ],
 )  # fmt: skip
