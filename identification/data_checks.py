@@ -18,11 +18,12 @@ import numpy as np
 import scipy
 
 from realization import InnovationSSM
+from realization.internal import triangular_factor
 
 from .closed_loop import CLOSED_LOOP
 from .data import Experiments
 from .excitation import excites_fully, input_excitation
-from .projections import ROUNDING, FactorBlocks
+from .projections import ROUNDING, FactorBlocks, full_rank
 
 __all__ = ["FeedbackTest", "data_warnings", "excitation_warning", "feedback_test"]
 
@@ -110,17 +111,14 @@ def feedback_test(blocks: FactorBlocks, *, feedthrough: bool) -> FeedbackTest:
     FeedbackTest
         The p-value (likelihood ratio with Bartlett's factor, chi-square) and the correlation.
     """
-    m, p = blocks.n_inputs, blocks.n_outputs
-    now = m if feedthrough else 0
+    now = blocks.n_inputs if feedthrough else 0
     known = np.vstack([blocks.Wp, blocks.Uf[:now]])
-    past = _row_space(known, _norms(known), ROUNDING * known.shape[0])
-    added = []
-    for rows in (blocks.Yf[:p], blocks.Uf[now:]):
-        left = rows - (rows @ past.T) @ past
-        added.append(_row_space(left, _norms(rows), NEW))
-    innovations, inputs = added
+    present, later = blocks.Yf[: blocks.n_outputs], blocks.Uf[now:]
+    n_past, innovations, inputs = _by_triangle(known, present, later) or _by_rank(
+        known, present, later
+    )
     a, b = innovations.shape[0], inputs.shape[0]
-    samples = blocks.n_columns - 1 - past.shape[0]
+    samples = blocks.n_columns - 1 - n_past
     weight = samples - (a + b + 1) / 2
     if a == 0 or b == 0 or weight <= a * b:
         return FeedbackTest(1.0, 0.0, 1.0)
@@ -202,6 +200,33 @@ def _drift(data: Experiments, model: InnovationSSM) -> str:
         f"{data.output_names[worst]!r}, and the model has a pole at {max(slow):.6f}, too slow for "
         f"runs of {longest} samples: unless the plant drifts, use detrend(y, u) first"
     )
+
+
+def _by_triangle(
+    known: np.ndarray, present: np.ndarray, later: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray] | None:
+    """Return what `_by_rank` does, by one QR factorisation; None where ranks are in doubt."""
+    k, b, rows = known.shape[0], later.shape[0], np.vstack([known, later, present])
+    if rows.shape[0] > rows.shape[1] or not b:
+        return None
+    R = triangular_factor((rows / _norms(rows)[:, np.newaxis]).T)
+    inputs, innovations = R[k : k + b, k : k + b], R[k:, k + b :]
+    triangles = ((R[:k, :k], ROUNDING * k), (inputs, NEW), (innovations[b:], NEW))
+    if not all(full_rank(triangle.T, at_least) for triangle, at_least in triangles):
+        return None
+    return k, np.linalg.qr(innovations)[0].T, np.eye(b, R.shape[0] - k)
+
+
+def _by_rank(
+    known: np.ndarray, present: np.ndarray, later: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return the rank of the past, and bases of what present outputs and later inputs add to it."""
+    past = _row_space(known, _norms(known), ROUNDING * known.shape[0])
+    added = []
+    for rows in (present, later):
+        left = rows - (rows @ past.T) @ past
+        added.append(_row_space(left, _norms(rows), NEW))
+    return past.shape[0], *added
 
 
 def _norms(rows: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ from .projections import ROUNDING, FactorBlocks, regress
 __all__ = ["InputMatrices", "from_data", "from_factor", "initial_state"]
 
 CHUNK_BYTES = 2**25  # regressors held in memory at one time
+DECAY = 4096  # samples after which the effect of an initial state is looked at again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,20 +169,14 @@ def from_data(
     F = A if K is None else A - K @ C
     gain = np.zeros((n, p)) if K is None else K
     weights = 1.0 / _deviations(data.y)
-    direct = m > 0 and (feedthrough or known is not None)
-    n_inputs = n * m + (p * m if direct else 0)
-    settled = np.zeros(0)
-    if known is not None:
-        settled = np.concatenate([(known.B - gain @ known.D).T.ravel(), known.D.ravel()])
-    n_free = n_inputs - settled.size + (p if estimate_offset else 0)
+    direct = m > 0 and feedthrough and known is None
+    n_inputs = 0 if known is not None else n * m + (p * m if direct else 0)
+    n_free = n_inputs + (p if estimate_offset else 0)
     shared = np.zeros((0, n_free + 1))
     local: list[np.ndarray] = []
     for y, u in zip(data.y, data.u, strict=True):
         R = np.zeros((0, n + n_free + 1))
-        for rows in _regression_rows(F, C, gain, y, u, direct, estimate_offset, weights):
-            if known is not None:
-                rows[:, -1] -= rows[:, n : n + n_inputs] @ settled
-                rows = np.delete(rows, np.s_[n : n + n_inputs], axis=1)
+        for rows in _regression_rows(F, C, gain, y, u, direct, estimate_offset, weights, known):
             R = triangular_factor(np.vstack([R, rows]))
         local.append(R[:n])
         shared = triangular_factor(np.vstack([shared, R[n:, n:]]))
@@ -217,23 +212,31 @@ def _regression_rows(
     direct: bool,
     constant: bool,
     weights: np.ndarray,
+    known: InputMatrices | None,
 ) -> Iterator[np.ndarray]:
     """Yield chunks of rows [x0 | B by columns | D by rows | offset | target] of one run.
 
     Row (t, k) belongs to output k at time t; the columns are the derivatives of its simulation or
-    prediction. The dual states start at zero, that of x0 at c_k.
+    prediction. The dual states start at zero, that of x0 at c_k. Known B and D go to the target;
+    where only x0 is left, the rows end when its effect has decayed.
     """
     from realization.scan import linear_scan
 
-    n, p, m = F.shape[0], C.shape[0], u.shape[1]
-    signals = np.column_stack([u, np.ones((u.shape[0], 1 if constant else 0))])
+    n, p, m = C.shape[1], C.shape[0], u.shape[1] if known is None else 0
+    signals = np.column_stack([u[:, :m], np.ones((u.shape[0], 1 if constant else 0))])
     width = signals.shape[1]
     columns = n + n * m + (p * m if direct else 0) + (p if constant else 0) + 1
     chunk = max(CHUNK_BYTES // (8 * p * max(columns, (width + 1) * n, 1)), 64)
+    if width == 0:
+        chunk = min(chunk, DECAY)
     v = np.zeros((p, width + 1, n))
     v[:, 0] = C
-    known = np.zeros(n)  # state of the known part, driven by K y
+    state = np.zeros(n)  # of the known part, driven by K y and by what is known of u
     for start in range(0, y.shape[0], chunk):
+        if width == 0 and np.abs(v).max(initial=0.0) < np.finfo(float).eps ** 2 * np.abs(C).max(
+            initial=0.0
+        ):
+            return
         piece_y, piece = y[start : start + chunk], signals[start : start + chunk]
         length = piece.shape[0]
         forcing = np.zeros((p, width + 1, length, n))
@@ -250,9 +253,14 @@ def _regression_rows(
             at += p * m
         if constant:
             rows[:, :, at : at + p] = np.eye(p) - states[:, :, -1] @ K
-        path = linear_scan(F, piece_y @ K.T, known)
-        known = path[-1]
-        rows[:, :, -1] = piece_y - path[:-1] @ C.T
+        drive, target = piece_y @ K.T, piece_y
+        if known is not None:
+            piece_u = u[start : start + chunk]
+            drive = drive + piece_u @ (known.B - K @ known.D).T
+            target = target - piece_u @ known.D.T
+        path = linear_scan(F, drive, state)
+        state = path[-1]
+        rows[:, :, -1] = target - path[:-1] @ C.T
         rows *= weights[None, :, None]
         yield rows.reshape(length * p, columns)
 

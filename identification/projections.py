@@ -140,10 +140,14 @@ class FactorBlocks:
         return joint - coefficients[:, future_u] @ regressors[future_u], joint
 
 
-def full_rank(triangle: np.ndarray) -> bool:
-    """Tell whether a lower triangular matrix has full rank beyond doubt; scale its rows first."""
+def full_rank(triangle: np.ndarray, tol: float | None = None) -> bool:
+    """Tell whether a lower triangular matrix, its rows scaled, has full rank beyond doubt.
+
+    No singular value is below `tol` times the largest (default: ``ROUNDING`` times the size).
+    """
     size = triangle.shape[0]
-    return size == 0 or scipy.linalg.lapack.dtrcon(triangle.T)[0] > size * ROUNDING * size
+    tol = ROUNDING * size if tol is None else tol
+    return size == 0 or scipy.linalg.lapack.dtrcon(triangle.T)[0] > size * tol
 
 
 def regress(targets: np.ndarray, regressors: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from feedback import feedback_record
 from realdata import daisy
 from systems import random_innovation, random_linear
 
-from identification import HankelFactor, multisine, prbs, subspace_id
+from identification import HankelFactor, data_checks, multisine, prbs, subspace_id
 from identification.data_checks import FEEDBACK_LEVEL, feedback_test
 from identification.projections import FactorBlocks
 from realization import InnovationSSM, simulate
@@ -209,3 +209,17 @@ def test_a_slow_pole_without_a_drift_is_no_drift():
     t = np.arange(3000)
     y = (np.cos(2 * np.pi * t / 3000) + 0.1 * rng.standard_normal(3000))[:, np.newaxis]
     assert drift_warnings(y, None) == []
+
+
+@pytest.mark.parametrize("feedthrough", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_feedback_by_one_triangle(monkeypatch, seed, feedthrough):
+    rng = np.random.default_rng(seed)
+    y, u = rng.standard_normal((500, 2)), rng.standard_normal((500, 1 + seed % 2))
+    blocks = compressed(y + np.roll(u[:, :1], 1, axis=0), u)
+    fast = feedback_test(blocks, feedthrough=feedthrough)
+    monkeypatch.setattr(data_checks, "_by_triangle", lambda *rows: None)
+    slow = feedback_test(blocks, feedthrough=feedthrough)
+    assert np.isclose(fast.p_value, slow.p_value, rtol=1e-9)
+    assert np.isclose(fast.correlation, slow.correlation, rtol=1e-9)
+    assert fast.usual == slow.usual
