@@ -107,7 +107,7 @@ assert error < 1e-12
 # Seen at every k-th sample the process forgets more and turns further, and every one of these has
 # a direction. ``retime(model, -k)`` is the reverse of ``retime(model, k)``.
 
-for k in (1, 2, 4):
+for k in (1, 3, 12):
     fast, slow = diffusion.retime(model, k), diffusion.retime(model, -k)
-    print(f"every {k}th sample: {diffusion.irreversibility(fast):.2f}, reversed the same")
+    print(f"speed {k}: irreversibility {diffusion.irreversibility(fast):.2f}")
     assert np.allclose(slow.A, diffusion.reverse(fast).A)
