@@ -385,7 +385,8 @@ def _runs(name: str, value: Any, *, allow_nan: bool) -> list[tuple[np.ndarray, t
             raise ValueError(f"`{name}` must hold at least one experiment; got an empty list.")
         if all(hasattr(part, "ndim") and part.ndim > 0 for part in value):
             return [_run(f"{name}[{k}]", part, name, allow_nan) for k, part in enumerate(value)]
-    if not hasattr(value, "to_numpy"):
+    single = isinstance(value, np.ndarray) and value.ndim < 3  # not to be copied twice
+    if not single and not hasattr(value, "to_numpy"):
         value = as_array(name, value, allow_nan=True)
         if value.ndim == 3:
             return [_run(f"{name}[{k}]", part, name, allow_nan) for k, part in enumerate(value)]

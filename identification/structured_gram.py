@@ -37,7 +37,8 @@ def gram_factor(
     Parameters
     ----------
     records : sequence of (T, m + p) ndarray
-        Inputs and outputs of separate records, each of at least past + future samples.
+        Inputs and outputs of separate records, each of at least past + future samples; fastest
+        where every channel is contiguous in memory.
     n_inputs : int
         m.
     past : int
@@ -58,7 +59,7 @@ def gram_factor(
     """
     window, channels = past + future, records[0].shape[1]
     count = sum(record.shape[0] - window + 1 for record in records)
-    mean = np.sum([_sum(record) for record in records], axis=0)
+    mean = np.sum([record.sum(axis=0) for record in records], axis=0)
     mean /= sum(record.shape[0] for record in records)
     total = np.zeros((window * channels, window * channels))
     sums = np.zeros(window * channels)
@@ -112,14 +113,9 @@ def hankel_gram(w: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
     for k in range(1, window):
         np.add(gram[k - 1, :, :-1], change[k - 1], out=gram[k, :, 1:])
     sums = np.empty((window, channels))
-    sums[0] = _sum(w[:count])
+    sums[0] = w[:count].sum(axis=0)
     sums[1:] = sums[0] + np.cumsum(entering - leaving, axis=0)
     return gram.reshape(window * channels, -1), sums.ravel()
-
-
-def _sum(samples: np.ndarray) -> np.ndarray:
-    """Return the sum over time of (T, c) samples, as a product: ten times as fast."""
-    return np.ones(samples.shape[0]) @ samples
 
 
 def _columns(n_inputs: int, channels: int, past: int, future: int) -> np.ndarray:
