@@ -100,8 +100,8 @@ def synthesize(
     64 frames at a time and written at once; with `out` the memory does not depend on the length.
     A loop is the process, conditioned on closing: exact in law, and of no larger variance.
 
-    After `start`, what the basis leaves out of the last frame fades in with the factor ``carry``
-    from frame to frame, so that the film begins without a jump.
+    After `start`, what the basis leaves out of the last frame stays in the film, multiplied by
+    ``carry`` from frame to frame, so that the film begins without a jump.
 
     Examples
     --------
