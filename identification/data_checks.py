@@ -169,9 +169,10 @@ def _feedback(blocks: FactorBlocks, feedthrough: bool) -> str:
     if test.p_value >= FEEDBACK_LEVEL:
         return ""
     which = "later" if feedthrough else "present and later"
+    chance = max(test.p_value, np.finfo(float).tiny)  # below it the p-value underflows
     return (
         f"feedback is suspected: {which} inputs and the innovations have correlation "
-        f"{test.correlation:.2f} (open loop: about {test.usual:.2f}; p-value {test.p_value:.1g}), "
+        f"{test.correlation:.2f} (open loop: about {test.usual:.2f}; p-value {chance:.1g}), "
         "which biases this method; method='ssarx' or 'pbsid' allows for it"
     )
 
