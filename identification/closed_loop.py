@@ -36,6 +36,7 @@ import scipy
 from realization.internal import stability_margin, symmetrize
 
 from .noise_model import NOISE_FLOOR, gain_from_residuals
+from .predictor_factor import by_lag, predictor, predictor_hankel
 from .projections import FactorBlocks, regress, row_whitening
 from .regularized import smooth_predictor
 
@@ -91,7 +92,8 @@ def state_map(blocks: FactorBlocks, method: ClosedLoopMethod, *, whiten: bool) -
     if method == "parsim":
         observed = _parallel_regressions(blocks)
     else:
-        observed = _predictor_hankel(blocks, smooth=method == "regularized_arx")
+        theta = smooth_predictor(blocks) if method == "regularized_arx" else predictor(blocks)
+        observed = predictor_hankel(theta, blocks.past, blocks.n_inputs, blocks.future)
     if whiten:
         observed = row_whitening(blocks.Yf[:, blocks.n_future_inputs :])[0] @ observed
     left, sizes, _ = scipy.linalg.svd(observed @ past, full_matrices=False)
@@ -164,24 +166,10 @@ def _next_past(blocks: FactorBlocks) -> np.ndarray:
     return np.vstack([u[m:], blocks.Uf[:m], y[p:], blocks.Yf[:p]])
 
 
-def _varx(
-    blocks: FactorBlocks, *, smooth: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the predictor coefficients by lag: inputs (s, p, m), outputs (s, p, p), and D."""
-    m, p, s = blocks.n_inputs, blocks.n_outputs, blocks.past
-    if smooth:
-        theta = smooth_predictor(blocks)
-    else:
-        theta = regress(blocks.Yf[:p], np.vstack([blocks.Wp, blocks.Uf[:m]]))
-    on_inputs = theta[:, : s * m].reshape(p, s, m).transpose(1, 0, 2)[::-1]
-    on_outputs = theta[:, s * m : s * (m + p)].reshape(p, s, p).transpose(1, 0, 2)[::-1]
-    return on_inputs, on_outputs, theta[:, s * (m + p) :]
-
-
 def _undisturbed_future(blocks: FactorBlocks) -> np.ndarray:
     """Return the future outputs without the predicted effect of the future data before them."""
     m, p = blocks.n_inputs, blocks.n_outputs
-    on_inputs, on_outputs, D = _varx(blocks)
+    on_inputs, on_outputs, D = by_lag(predictor(blocks), blocks.past, m)
     width = blocks.rows.shape[1]
     u = blocks.Uf.reshape(blocks.future, m, width)
     y = blocks.Yf.reshape(blocks.future, p, width)
@@ -189,20 +177,6 @@ def _undisturbed_future(blocks: FactorBlocks) -> np.ndarray:
     for lag in range(1, min(blocks.past, blocks.future - 1) + 1):
         future[lag:] -= on_inputs[lag - 1] @ u[:-lag] + on_outputs[lag - 1] @ y[:-lag]
     return future.reshape(blocks.Yf.shape)
-
-
-def _predictor_hankel(blocks: FactorBlocks, *, smooth: bool) -> np.ndarray:
-    """Return the observability times reachability matrix of the predictor, acting on Wp."""
-    m, p, s = blocks.n_inputs, blocks.n_outputs, blocks.past
-    on_inputs, on_outputs, _ = _varx(blocks, smooth=smooth)
-    rows = np.zeros((blocks.future, p, s, m + p))
-    for i in range(min(blocks.future, s)):
-        # the past sample of lag j acts on the future sample i with coefficient i + j
-        rows[i, :, : s - i, :m] = on_inputs[i:].transpose(1, 0, 2)
-        rows[i, :, : s - i, m:] = on_outputs[i:].transpose(1, 0, 2)
-    rows = rows[:, :, ::-1].reshape(blocks.future * p, s, m + p)  # oldest first, as in Wp
-    parts = rows[..., :m], rows[..., m:]
-    return np.hstack([part.reshape(blocks.future * p, s * part.shape[2]) for part in parts])
 
 
 def _parallel_regressions(blocks: FactorBlocks) -> np.ndarray:

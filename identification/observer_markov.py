@@ -23,7 +23,7 @@ from .data_checks import excitation_warning
 from .input_matrices import InputMatrices, from_data
 from .model_repair import stability_warnings
 from .noise_model import NOISE_FLOOR
-from .predictor_factor import predictor_blocks, predictor_factor, predictor_width
+from .predictor_factor import by_lag, predictor_blocks, predictor_factor, predictor_width
 from .preparation import prepared, require_rank
 from .projections import ROUNDING, FactorBlocks, regress
 from .result import IdentificationResult
@@ -206,11 +206,10 @@ def _markov(
     known = np.vstack([blocks.Wp, blocks.Uf]) if feedthrough else blocks.Wp
     theta = regress(blocks.Yf, known)
     errors = np.sum((blocks.Yf - theta @ known) ** 2, axis=1)
-    on_inputs = theta[:, : s * m].reshape(p, s, m).transpose(1, 0, 2)[::-1]
-    on_outputs = theta[:, s * m : s * (m + p)].reshape(p, s, p).transpose(1, 0, 2)[::-1]
+    on_inputs, on_outputs, D = by_lag(theta, s, m)
     h, g = np.zeros((2 * s, p, m)), np.zeros((2 * s, p, p))
     if feedthrough:
-        h[0] = theta[:, s * (m + p) :]
+        h[0] = D
     g[0] = np.eye(p)
     h[1 : s + 1] = on_inputs[: 2 * s - 1]
     for k in range(1, 2 * s):

@@ -14,9 +14,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from realization.internal import triangular_factor
 
 from .data import Experiments
-from .projections import FactorBlocks
+from .projections import FactorBlocks, regress
 
 __all__ = [
+    "by_lag",
+    "predictor",
     "predictor_blocks",
     "predictor_factor",
     "predictor_hankel",
@@ -84,12 +86,28 @@ def predictor_blocks(
     return FactorBlocks(rows.T / abs(R[0, 0]), n_outputs, n_inputs, past, 1, 1, 1)
 
 
+def predictor(blocks: FactorBlocks) -> np.ndarray:
+    """Return the coefficients of the past (rows as in Wp) and of the present input, (p, ..)."""
+    known = np.vstack([blocks.Wp, blocks.Uf[: blocks.n_inputs]])
+    return regress(blocks.Yf[: blocks.n_outputs], known)
+
+
+def by_lag(
+    theta: np.ndarray, past: int, n_inputs: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the coefficients of a predictor by lag: inputs (s, p, m), outputs (s, p, p), and D."""
+    p, m, split = theta.shape[0], n_inputs, past * n_inputs
+    on_inputs = theta[:, :split].reshape(p, past, m).transpose(1, 0, 2)[::-1]
+    on_outputs = theta[:, split : split + past * p].reshape(p, past, p).transpose(1, 0, 2)[::-1]
+    return on_inputs, on_outputs, theta[:, split + past * p :]
+
+
 def predictor_hankel(theta: np.ndarray, past: int, n_inputs: int, future: int) -> np.ndarray:
     """Return the predictor's observability times reachability matrix, acting on the past.
 
     Parameters
     ----------
-    theta : (p, past (m + p)) ndarray
+    theta : (p, past (m + p) or more) ndarray
         Coefficients of the past inputs and outputs, oldest first, that predict an output.
     past : int
         Number of past samples.
@@ -104,12 +122,13 @@ def predictor_hankel(theta: np.ndarray, past: int, n_inputs: int, future: int) -
         Block row i says what the past does to the output i samples later, as far as the predictor
         reaches: the coefficients moved i samples towards the present.
     """
-    p, split = theta.shape[0], past * n_inputs
-    rows = np.zeros((future, *theta.shape))
+    p, m, split = theta.shape[0], n_inputs, past * n_inputs
+    width = split + past * p
+    rows = np.zeros((future, p, width))
     for i in range(min(future, past)):
-        rows[i, :, i * n_inputs : split] = theta[:, : split - i * n_inputs]
-        rows[i, :, split + i * p :] = theta[:, split : theta.shape[1] - i * p]
-    return rows.reshape(future * p, -1)
+        rows[i, :, i * m : split] = theta[:, : split - i * m]
+        rows[i, :, split + i * p :] = theta[:, split : width - i * p]
+    return rows.reshape(future * p, width)
 
 
 def predictor_factor(data: Experiments, past: int) -> tuple[np.ndarray, int]:

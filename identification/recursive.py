@@ -31,13 +31,13 @@ from realization.internal import (
 from .closed_loop import StateRegression
 from .data import LARGEST
 from .predictor_factor import (
+    predictor,
     predictor_blocks,
     predictor_hankel,
     predictor_rows,
     predictor_width,
 )
 from .preparation import require_rank
-from .projections import regress
 
 __all__ = ["RecursiveSubspace"]
 
@@ -323,8 +323,7 @@ class RecursiveSubspace:
         """Realize the predictor."""
         p, m, n = self.n_outputs, self.n_inputs, self.order
         blocks = predictor_blocks(self._R, self.past, p, m, remove_means=self.offset_removed)
-        theta = regress(blocks.Yf, np.vstack([blocks.Wp, blocks.Uf]))[:, : self.past * (m + p)]
-        observed = predictor_hankel(theta, self.past, m, self.future)
+        observed = predictor_hankel(predictor(blocks), self.past, m, self.future)
         left, sizes, _ = scipy.linalg.svd(observed @ blocks.Wp, full_matrices=False)
         require_rank(n, int((sizes > rank_tolerance(observed.shape, sizes[0])).sum()))
         L = left[:, :n].T @ observed / np.sqrt(sizes[:n, np.newaxis])
