@@ -27,6 +27,7 @@ from .prediction_error import pem
 from .preparation import prepared
 from .result import IdentificationResult
 from .subspace import subspace_id
+from .threads import one_blas_thread
 from .validation import fitted_output, horizon_name, record_fit
 
 __all__ = ["bilinear_id"]
@@ -53,6 +54,7 @@ class _Options:
     max_iterations: int
 
 
+@one_blas_thread
 def bilinear_id(
     y: Any,
     u: Any,

@@ -46,6 +46,7 @@ from .preparation import horizons, require_order
 from .projections import FactorBlocks, Weight
 from .result import IdentificationResult
 from .subspace import state_equation
+from .threads import one_blas_thread
 from .validation import fit_percent, fitted_output
 
 __all__ = ["sample_covariances", "stochastic_id"]
@@ -122,6 +123,7 @@ def sample_covariances(
     return _covariances(data, lags)
 
 
+@one_blas_thread
 def stochastic_id(
     y: Any,
     order: int | Literal["auto"] = "auto",

@@ -1,19 +1,24 @@
 """BLAS threads: small factorisations lose more to them than they gain.
 
-On a machine that does anything else, two threads take two to four times as long as one for a
-factorisation of a few hundred columns. Changing the limit costs about 30 microseconds once the
-libraries are known (finding them, a few milliseconds).
+Threads of BLAS wait for each other in a loop. On a machine that does anything else, two of them
+take many times as long as one for matrices of a few hundred columns: ten times and more for a
+whole identification. Changing the limit costs about 30 microseconds once the libraries are known
+(finding them, a few milliseconds).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
-from typing import Any
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import scipy
 
-__all__ = ["blas_threads_for"]
+__all__ = ["blas_threads_for", "one_blas_thread"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SMALL = 1000  # columns up to which one thread is used
 
@@ -21,6 +26,17 @@ SMALL = 1000  # columns up to which one thread is used
 def blas_threads_for(columns: int) -> AbstractContextManager[Any]:
     """Return a context in which BLAS uses one thread if matrices of this width are small."""
     return _libraries().limit(limits=1) if columns <= SMALL else nullcontext()
+
+
+def one_blas_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """Return the function with BLAS on one thread while it runs: its matrices are small."""
+
+    @wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _libraries().limit(limits=1):
+            return function(*args, **kwargs)
+
+    return limited
 
 
 @cache

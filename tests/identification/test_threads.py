@@ -1,0 +1,39 @@
+"""BLAS threads are limited while small matrices are factorised, and put back."""
+
+import inspect
+
+from threadpoolctl import threadpool_limits
+
+from identification import bilinear_id, stochastic_id, threads
+from identification.threads import SMALL, blas_threads_for, one_blas_thread
+
+
+def threads_now():
+    """Return the number of threads of the BLAS libraries of numpy and scipy."""
+    return [one["num_threads"] for one in threads._libraries().info()]
+
+
+@one_blas_thread
+def inside(value, *, other=2):
+    """Return the threads seen inside, and the arguments."""
+    return threads_now(), value, other
+
+
+def test_limits_and_restores():
+    with threadpool_limits(2, user_api="blas"):
+        before = threads_now()
+        with blas_threads_for(SMALL):
+            assert set(threads_now()) == {1}
+        assert threads_now() == before
+        with blas_threads_for(SMALL + 1):
+            assert threads_now() == before
+        seen, value, other = inside(5, other=7)
+        assert (set(seen), value, other) == ({1}, 5, 7)
+        assert threads_now() == before
+
+
+def test_decorated_functions_keep_their_face():
+    for function in (bilinear_id, stochastic_id):
+        assert next(iter(inspect.signature(function).parameters)) == "y"
+        assert function.__module__.startswith("identification.")
+        assert function.__doc__
