@@ -5,6 +5,7 @@ from .data import Experiments, detrend, split
 from .estimator import SubspaceID
 from .excitation import Excitation, multisine, persistence_of_excitation, prbs
 from .expectation_maximization import em
+from .frequency_domain import frequency_subspace_id
 from .hankel_factor import HankelFactor
 from .observer_markov import okid
 from .order import OrderTable, select_order
@@ -50,6 +51,7 @@ __all__ = [
     "em",
     "fit_percent",
     "frequency_response_uncertainty",
+    "frequency_subspace_id",
     "impulse_response_uncertainty",
     "multisine",
     "okid",
