@@ -226,6 +226,7 @@ def defective_table():
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     layers_table()
     targets_table()
     defective_table()

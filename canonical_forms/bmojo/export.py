@@ -28,6 +28,7 @@ from realization import (
     InnovationSSM,
     LinearSSM,
     NumericalWarning,
+    UnstableModelError,
     innovation_form,
     simulate,
 )
@@ -473,7 +474,7 @@ def _test_noise(system: System, steps: int) -> np.ndarray:
         for _ in range(60):
             try:
                 loud = np.abs(simulate(system, u).y).max(initial=0.0)
-            except OverflowError:
+            except UnstableModelError:  # overflow
                 loud = np.inf
             if loud <= LOUD * np.abs(simulate(plain, u).y).max(initial=0.0):
                 break

@@ -454,8 +454,8 @@ def _check(model: Any, lam: np.ndarray, b: np.ndarray, c: np.ndarray, D: np.ndar
     if not error <= REFUSE_ABOVE:
         raise AccuracyError(
             f"The impulse response of the layer is off by {error:.1e} of its peak (limit "
-            f"{REFUSE_ABOVE:.0e}): A is too close to a defective matrix for a diagonal form. Use "
-            "from_model, which keeps such blocks whole.",
+            f"{REFUSE_ABOVE:.0e}): A is too close to a defective matrix for a diagonal form, or an "
+            "eigenvalue too close to 0. Use from_model, which has blocks and a delay line.",
             residual=error,
         )
     cancelled = float((np.abs(c[:p]) @ np.abs(b[:, :m])).max(initial=0.0)) / (peak or 1.0)

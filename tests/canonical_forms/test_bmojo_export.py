@@ -13,9 +13,14 @@ pytest.importorskip("torch", reason="the bridge needs the extra [torch]")
 
 import torch
 
-from canonical_forms import are_equivalent, minimal_form
+from canonical_forms import (
+    are_equivalent,
+    eidetic_fading_form,
+    minimal_form,
+    simultaneous_form,
+)
 from canonical_forms.bmojo import from_model, to_model
-from canonical_forms.bmojo.export import response_errors
+from canonical_forms.bmojo.export import extended_response, response_errors
 from realization import (
     AccuracyError,
     BilinearSSM,
@@ -32,6 +37,8 @@ from realization import (
     simulate,
 )
 from realization.scan import bilinear_scan
+
+torch.set_num_threads(1)  # small tensors: threads cost more than they bring
 
 PROMISED = {torch.float64: 1e-10, torch.float32: 1e-5}
 DTYPES = list(PROMISED)
@@ -153,6 +160,35 @@ def test_nearly_defective_goes_to_blocks(dtype, gap, kind):
         if gap <= 1e-8:
             with pytest.raises(AccuracyError, match="defective"):
                 from_model(model, dtype=dtype, parameterization="diagonal")
+
+
+def test_a_long_chain_of_slow_modes():
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    A = Q @ (0.97 * np.eye(6) + np.eye(6, k=1)) @ Q.T
+    model = LinearSSM(A, rng.standard_normal((6, 1)), rng.standard_normal((1, 6)))
+    check_layer(model, from_model(model, dtype=torch.float32, window=0), 1e-5, steps=500)
+
+
+@pytest.mark.parametrize("cond", [1e5, 1e6])
+def test_a_delay_line_that_coordinates_hide(cond):
+    """No staircase finds it any more: blocks hold it, and the error is told where it is large."""
+    rng = np.random.default_rng(3)
+    left, right = (np.linalg.qr(rng.standard_normal((7, 7)))[0] for _ in range(2))
+    T = left * np.geomspace(1.0, 1 / cond, 7) @ right
+    A = T @ scipy.linalg.block_diag(np.eye(6, k=1), [[0.5]]) @ np.linalg.inv(T)
+    model = LinearSSM(A, T[:, :1], rng.standard_normal((1, 7)))
+    with pytest.raises(AccuracyError, match="must not increase"):
+        eidetic_fading_form(model)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NumericalWarning)
+        layer = from_model(model, dtype=torch.float32, window=0)
+    error = float(layer.provenance["error"])
+    assert bool(caught) == (error > 1e-5)
+    assert error <= 1e-10 * cond
+    system = InnovationSSM(A, model.C, np.zeros((7, 1)), [[1.0]], B=model.B)
+    wanted = extended_response(system, np.eye(100, 1)[np.newaxis])[0]
+    assert relative(run(layer, np.eye(100, 1))[0], wanted) <= 2 * error
 
 
 def test_a_forced_diagonal_form_reports_what_it_costs():
@@ -325,6 +361,25 @@ def test_bilinear_predictors(common):
     assert float(layer.provenance["memory_input_bound"]) > 0
 
 
+def test_matrices_that_almost_commute_stay_dense():
+    rng = np.random.default_rng(2)
+    left, right = (np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(2))
+    T = left * np.geomspace(1.0, 3e-4, 4) @ right
+    A, N = (T @ np.diag(rng.uniform(-0.9, 0.9, 4)) @ np.linalg.inv(T) for _ in range(2))
+    found = set()
+    for size in 10.0 ** np.arange(-12.0, -7.0, 0.5):
+        moved = N + size * rng.standard_normal((4, 4))
+        model = BilinearSSM(A, moved[np.newaxis], T[:, :1], T[:1])
+        try:
+            simultaneous_form(model)
+        except AccuracyError:
+            found.add("refused")
+        layer = from_model(model, dtype=torch.float64, window=0, tol=1e-8)
+        found.add(layer.memory.parameterization)
+        assert float(layer.provenance["error"]) <= 1e-8
+    assert found == {"refused", "diagonal", "block"}
+
+
 def test_the_input_bound_keeps_a_bilinear_layer_contracting():
     model = bilinear_model(np.random.default_rng(9), common=False, n_real=2, n_pairs=1, m=2, p=1)
     bound = float(from_model(model).provenance["memory_input_bound"])
@@ -344,10 +399,12 @@ def test_bilinear_edges(monkeypatch):
     with pytest.raises(AccuracyError, match="common eigenvectors"):
         from_model(turned, parameterization="diagonal")
     assert from_model(turned, parameterization="block").memory.parameterization == "block"
-    loud = BilinearSSM([[0.9]], [[[50.0]]], [[1.0]], [[1.0]])
+    loud = BilinearSSM([[0.9]], [[[5e4]]], [[1.0]], [[1.0]])
     assert float(from_model(loud, dtype=torch.float64).provenance["error"]) <= 1e-10
     common = bilinear_model(np.random.default_rng(0), common=True, n_real=4, n_pairs=0, m=1, p=1)
-    assert from_model(common).memory.parameterization == "diagonal"
+    for parameterization in (None, "diagonal"):
+        layer = from_model(common, parameterization=parameterization)
+        assert layer.memory.parameterization == "diagonal"
     monkeypatch.setattr("canonical_forms.bmojo.parts.LARGEST", 3)
     assert from_model(common).memory.parameterization == "block"
 
@@ -373,6 +430,14 @@ def test_unstable_models_are_refused_or_stabilized_aloud(model):
         assert layer.provenance["memory_stabilized"].startswith(method)
         assert float(layer.provenance["memory_stabilized_change"]) > 0
         assert float(layer.provenance["error"]) <= 1e-9
+
+
+def test_coordinates_can_be_chosen():
+    model = random_linear(np.random.default_rng(0), 5, 1, 1)
+    for parameterization in ("diagonal", "block"):
+        layer = from_model(model, dtype=torch.float64, parameterization=parameterization, window=0)
+        assert layer.memory.parameterization == parameterization
+        check_layer(model, layer, 1e-10)
 
 
 def test_unstable_predictors_are_named():

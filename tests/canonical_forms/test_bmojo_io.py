@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 from canonical_forms.bmojo import BMojoLayer, BMojoStack, from_model, load, save, to_model
 from realization import BilinearSSM, LinearSSM, markov_parameters
 
+torch.set_num_threads(1)  # small tensors: threads cost more than they bring
+
 
 def layers():
     rng = np.random.default_rng(0)

@@ -244,3 +244,14 @@ def test_an_eigenvalue_close_to_zero_is_reported(target):
     model = LinearSSM(np.diag([0.5, 1e-9]), np.ones((2, 1)), np.ones((1, 2)))
     with pytest.warns(NumericalWarning, match="close to 0"):
         target(model)
+
+
+@pytest.mark.parametrize("target", [s5_parameters, lru_parameters])
+def test_an_eigenvalue_too_close_to_zero_is_refused(target):
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    A = Q @ np.diag([0.5, 0.3, 1e-11]) @ Q.T
+    model = LinearSSM(A, rng.standard_normal((3, 2)), rng.standard_normal((2, 3)))
+    with pytest.raises(AccuracyError, match="eigenvalue too close to 0") as caught:
+        target(model)
+    assert 1e-6 < caught.value.residual < 1e-3
