@@ -33,9 +33,6 @@ K = np.vstack([[[0.1, 0.05], [-0.05, 0.2]], np.zeros((4, 2))])
 plant = realization.InnovationSSM(A, C, K, 0.05 * np.eye(2), B=B)
 u = np.random.default_rng(0).choice([-1.0, 1.0], (2000, 1))
 y = realization.simulate(plant, u, noise=True, rng=1).y
-figure, axes = plt.subplots(2, 3, figsize=(12, 6.4), layout="constrained")
-(record, spectrum, sides), (memory, time, layer) = axes
-late = slice(1500, 1600)
 
 # %%
 # A model
@@ -45,10 +42,6 @@ late = slice(1500, 1600)
 result = identification.subspace_id(y[:1500], u[:1500])
 predicted = result.predict(y, u)
 model = result.model
-record.plot(y[late, 0], "k.", ms=4, label="measured")
-record.plot(predicted[late, 0], "C0", label="predicted one step ahead")
-record.set(title=f"1  Data to model: order {model.n_states}", xlabel="step")
-record.legend(frameon=False, fontsize="x-small")
 
 # %%
 # All models of the same process
@@ -56,23 +49,11 @@ record.legend(frameon=False, fontsize="x-small")
 # The noise of the model has a spectrum, and that spectrum has many models. Their state covariances
 # form an interval, of which the predictor and its mirror image are the ends.
 
-omega = np.linspace(0.0, np.pi, 400)
-noise = realization.minimal_covariance, realization.maximal_covariance
 process = canonical_forms.minimal_form(
     realization.InnovationSSM(plant.A, plant.C, plant.K, plant.Re)
 ).model
 cov = realization.to_covariance(process)
-smallest, largest = (extreme(cov) for extreme in noise)
-for weight in np.linspace(0.0, 1.0, 7):
-    P = (1 - weight) * smallest + weight * largest
-    circle = np.linalg.cholesky(P) @ [np.cos(2 * omega), np.sin(2 * omega)]
-    sides.plot(*circle, color=plt.colormaps["viridis"](weight), lw=1)
-sides.set(title="3  All models: their state covariances", aspect="equal")
-for k, name in enumerate(("leading", "following")):
-    density = realization.spectral_density(cov, omega)[:, k, k].real
-    spectrum.semilogy(omega, density, label=f"{name} output")
-spectrum.set(title="2  The process: its spectrum", xlabel="frequency")
-spectrum.legend(frameon=False, fontsize="x-small")
+smallest, largest = realization.minimal_covariance(cov), realization.maximal_covariance(cov)
 
 # %%
 # What it remembers
@@ -80,21 +61,13 @@ spectrum.legend(frameon=False, fontsize="x-small")
 # A delay line, which holds the last inputs exactly, next to an oscillation, which fades.
 
 form = canonical_forms.eidetic_fading_form(plant)
-canonical_forms.plot_structure(form, ax=memory)
-memory.set_title("4  Its memory: exact (orange), fading (blue)")
 
 # %%
 # Time backwards
 # --------------
 # The reversed process has the same outputs in the opposite order: what led now follows.
 
-lags = np.arange(-15, 16)
-for system, label in ((cov, "forward"), (diffusion.reverse(cov), "reversed")):
-    right = realization.autocovariance(system, 15)[:, 0, 1]
-    left = realization.autocovariance(system, 15)[:, 1, 0]
-    time.plot(lags, np.concatenate([left[:0:-1], right]), ".-", label=label)
-time.set(title="5  The same process, time reversed", xlabel="lag between the outputs")
-time.legend(frameon=False, fontsize="x-small")
+backwards = diffusion.reverse(cov)
 
 # %%
 # A neural layer
@@ -107,11 +80,40 @@ impulse[0] = 1.0
 with torch.no_grad():
     answer = network(torch.tensor(impulse)[None]).y[0].numpy()
 response = realization.markov_parameters(model, 60)[:, :, 0]
-layer.plot(response, "o", mfc="none", ms=4, color="C0")
-layer.plot(answer, "C1", lw=1)
-layer.set(title="6  A layer with the same impulse response", xlabel="step")
-plt.show()
-
 error = np.abs(answer - response).max()
 print(f"layer and model differ by {error:.0e}")
 assert error < 1e-10
+
+# %%
+# All six
+
+figure, axes = plt.subplots(2, 3, figsize=(12, 6.4), layout="constrained")
+(record, spectrum, sides), (memory, time, layer) = axes
+late, omega = slice(1500, 1600), np.linspace(0.0, np.pi, 400)
+record.plot(y[late, 0], "k.", ms=4, label="measured")
+record.plot(predicted[late, 0], "C0", label="predicted one step ahead")
+record.set(title=f"1  Data to model: order {model.n_states}", xlabel="step")
+record.legend(frameon=False, fontsize="x-small")
+for weight in np.linspace(0.0, 1.0, 7):
+    P = (1 - weight) * smallest + weight * largest
+    circle = np.linalg.cholesky(P) @ [np.cos(2 * omega), np.sin(2 * omega)]
+    sides.plot(*circle, color=plt.colormaps["viridis"](weight), lw=1)
+sides.set(title="3  All models: their state covariances", aspect="equal")
+for k, name in enumerate(("leading", "following")):
+    density = realization.spectral_density(cov, omega)[:, k, k].real
+    spectrum.semilogy(omega, density, label=f"{name} output")
+spectrum.set(title="2  The process: its spectrum", xlabel="frequency")
+spectrum.legend(frameon=False, fontsize="x-small")
+canonical_forms.plot_structure(form, ax=memory)
+memory.set_title("4  Its memory: exact (orange), fading (blue)")
+lags = np.arange(-15, 16)
+for system, label in ((cov, "forward"), (backwards, "reversed")):
+    right = realization.autocovariance(system, 15)[:, 0, 1]
+    left = realization.autocovariance(system, 15)[:, 1, 0]
+    time.plot(lags, np.concatenate([left[:0:-1], right]), ".-", label=label)
+time.set(title="5  The same process, time reversed", xlabel="lag between the outputs")
+time.legend(frameon=False, fontsize="x-small")
+layer.plot(response, "o", mfc="none", ms=4, color="C0")
+layer.plot(answer, "C1", lw=1)
+layer.set(title="6  A layer that answers like the model", xlabel="step")
+plt.show()

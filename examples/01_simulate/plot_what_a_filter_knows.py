@@ -28,6 +28,15 @@ y[40:60] = np.nan
 filtered = realization.kalman_filter(model, y)
 smoothed = realization.smooth(model, y)
 
+# %%
+# Where it settles
+# ----------------
+# At the solution of a Riccati equation, whatever the start: the settled filter is the innovation
+# form of the process, with a constant gain. ``innovation_form`` solves for it directly.
+
+settled = realization.innovation_form(model)
+P_settled = realization.kalman_filter(model, y[:40]).P_filt[-1]
+
 figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 6), sharex=True, layout="constrained")
 step = np.arange(100)
 for x, P, label, colour in (
@@ -42,15 +51,6 @@ for x, P, label, colour in (
 top.plot(step, y[:, 0] - path.x[:-1, 0], "k.", ms=3, label="measured")
 top.set(ylabel="error of the position", ylim=(-8, 8))
 top.legend(frameon=False, ncols=3, fontsize="small")
-
-# %%
-# Where it settles
-# ----------------
-# At the solution of a Riccati equation, whatever the start: the settled filter is the innovation
-# form of the process, with a constant gain. ``innovation_form`` solves for it directly.
-
-settled = realization.innovation_form(model)
-P_settled = realization.kalman_filter(model, y[:40]).P_filt[-1]
 bottom.axhline(np.sqrt(P_settled[1, 1]), color="0.5", linestyle=":", label="settled")
 bottom.set(xlabel="step", ylabel="standard deviation of the velocity", ylim=(0, 0.6))
 bottom.legend(frameon=False, fontsize="small")

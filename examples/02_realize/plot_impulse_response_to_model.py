@@ -29,8 +29,10 @@ measured = clean + 1e-3 * np.random.default_rng(0).standard_normal(clean.shape)
 # %%
 # Two steps in the singular values
 # --------------------------------
-# Without noise they fall to rounding after the sixth. With noise they level off at its size.
+# Without noise they fall to rounding after the sixth. With noise they level off at its size. The
+# model of order six has the poles of the bell.
 
+model = realization.ho_kalman(measured, 6)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 for response, label in ((clean, "exact"), (measured, "measured")):
     hankel = scipy.linalg.hankel(response[1:101, 0, 0], response[100:, 0, 0])
@@ -38,14 +40,6 @@ for response, label in ((clean, "exact"), (measured, "measured")):
 left.axvline(6.5, color="0.6", linestyle=":")
 left.set(xlabel="index", ylabel="singular value of the Hankel matrix", ylim=(1e-16, 1e3))
 left.legend(frameon=False)
-
-# %%
-# The model
-# ---------
-# Its poles are those of the bell, and its response is closer to the truth than the data are: the
-# order is a constraint, and constraints average noise.
-
-model = realization.ho_kalman(measured, 6)
 circle = np.exp(2j * np.pi * np.linspace(0, 1, 200))
 right.plot(circle.real, circle.imag, color="0.8")
 for system, style, label in ((bell, "o", "bell"), (model, "x", "from the measured response")):
@@ -54,6 +48,12 @@ for system, style, label in ((bell, "o", "bell"), (model, "x", "from the measure
 right.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal", xlabel="real", ylabel="imaginary")
 right.legend(frameon=False, fontsize="small", loc="center left")
 plt.show()
+
+# %%
+# How good is it?
+# ---------------
+# Its response is closer to the truth than the data are: the order is a constraint, and constraints
+# average noise.
 
 exact = realization.ho_kalman(clean, 6)
 rounding = np.abs(realization.markov_parameters(exact, 200) - clean).max()
