@@ -67,11 +67,12 @@ def test_order_silently_ignored(method, order):
     assert result.model.A.shape == (order, order)
 
 
-@pytest.mark.parametrize("call", [okid, bilinear_id])
-def test_order_silently_ignored_elsewhere(call):
+def test_order_silently_ignored_elsewhere():
     y, u = record(400)
-    assert call(y, u, 3).n_states == 3
+    assert okid(y, u, 3).n_states == 3
     assert stochastic_id(y, 3).n_states == 3
+    assert bilinear_id(y, u, 3, method="subspace").n_states == 3
+    assert pem(subspace_id(y, u, 3, method="cva"), y, u, max_iterations=2).n_states == 3
 
 
 def test_an_order_that_cannot_be_had_is_refused_with_the_largest_one():
