@@ -33,7 +33,7 @@ from .linearization import NOISE_FLOOR, Evaluation, Linearization, Problem, line
 from .local_coordinates import System, balancing_transform, local_basis
 from .model_repair import stabilize
 
-__all__ = ["Search", "Solution", "minimize"]
+__all__ = ["Search", "Solution", "criterion", "minimize"]
 
 INNER_DECREASE = 1e-5  # relative decrease of the squares that asks for new coordinates and weights
 INNER_EVALUATIONS = 8  # evaluations per local coordinates
@@ -97,7 +97,7 @@ def minimize(
     start: System,
     *,
     max_iterations: int,
-    report: Callable[[float], None] = lambda criterion: None,
+    report: Callable[[Solution], None] = lambda point: None,
 ) -> Search | None:
     """Refine a system; None when the errors overflow on the record.
 
@@ -108,9 +108,9 @@ def minimize(
     start : System
         Where to start; an unstable one is first replaced by its stable neighbour.
     max_iterations : int
-        Most outer steps.
+        Most outer steps; with none the start is evaluated.
     report : callable
-        Called with the criterion after each outer step.
+        Called with the point after each outer step.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def minimize(
             converged = converged or point.criterion - following.criterion <= stall
             point = following
         steps += 1
-        report(point.criterion)
+        report(point)
     if first is not None and first.criterion < point.criterion:
         point = first
     return Search(first, point, steps, converged)
@@ -166,7 +166,7 @@ def _point(
     at = linearize(problem, system, weight, np.zeros((system.vector().size, 0)))
     if at is None:
         return None
-    return Solution(system, *basis, *at, _criterion(problem, at[1].moment, power))
+    return Solution(system, *basis, *at, criterion(problem, at[1].moment, power))
 
 
 class _Moved(Exception):  # noqa: N818 - a signal, not an error
@@ -257,8 +257,18 @@ def _stable_side(problem: Problem, system: System, weight: np.ndarray) -> System
     return moved if problem.predictor(moved).margin() >= least else None
 
 
-def _criterion(problem: Problem, moment: np.ndarray, power: np.ndarray) -> float:
-    """Return the criterion: log det of the error covariance, or the log of the weighted squares."""
+def criterion(problem: Problem, moment: np.ndarray, power: np.ndarray) -> float:
+    """Return the criterion: log det of the error covariance, or the log of the weighted squares.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised over what.
+    moment : (p, p) ndarray
+        Mean of e e'.
+    power : (p,) ndarray
+        Variance of the outputs.
+    """
     scaled = moment / np.sqrt(np.outer(power, power))
     if problem.simulate:
         return float(np.log(np.trace(scaled) + NOISE_FLOOR))

@@ -9,6 +9,7 @@ Glossary, with Ljung's symbols (*System Identification*, 1999):
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -25,10 +26,13 @@ from realization.internal import (
 )
 
 from .data import Experiments
+from .early_stopping import BLOCKS, steps_by_held_out
 from .gauss_newton import Search, Solution, minimize
 from .linearization import Problem, linearize
 from .local_coordinates import NAMES, System, local_basis
 from .parameter_covariance import entries_in_coordinates, parameter_factor
+from .progress import Progress
+from .reidentification import Estimate, subspace_again
 from .result import IdentificationResult
 from .validation import horizon_name, record_fit
 
@@ -47,6 +51,7 @@ def pem(
     fixed: dict[str, Any] | None = None,
     feedthrough: bool | None = None,
     offset: Literal["auto", "estimate", "none"] = "auto",
+    stop: Literal["optimum", "held-out"] = "optimum",
     max_iterations: int = 100,
     progress: bool = False,
 ) -> IdentificationResult:
@@ -81,6 +86,9 @@ def pem(
     offset : str, default "auto"
         "estimate" refines the output offset, "none" keeps it; "auto" does as the result that is
         refined did, and "none" for a plain model.
+    stop : str, default "optimum"
+        At the "optimum" of the record, or after as many steps as "held-out" blocks of the record
+        allow, which may be none; then `model` must be a result of ``subspace_id``.
     max_iterations : int, default 100
         Most outer iterations, each in coordinates of its own.
     progress : bool, default False
@@ -98,7 +106,8 @@ def pem(
         If `model` is none of these records, is complex, or the data are not real numbers.
     ValueError
         If the model is in continuous time, does not have the channels of the data, an option is
-        unknown, the record is too short for the parameters, or the errors of the start overflow.
+        unknown, the record is too short for the parameters, the errors of the start overflow, or
+        ``stop="held-out"`` is asked with `fixed`, or of a start that cannot be identified again.
 
     See Also
     --------
@@ -115,6 +124,13 @@ def pem(
     same from every start with the same input-output map. Cost per evaluation: O(T q n (n + p) + T
     p d^2) for q entries and d local coordinates, in memory independent of T. It finds the optimum
     that the start leads to: start from a good model.
+
+    The optimum is the best there is where the plant is what the model says. A plant that drifts, or
+    has more to it than the order allows, is not: the optimum then has slow modes that follow the
+    disturbances of this one record, and predicts the next record worse than the start does.
+    ``stop="held-out"`` guards against that: for each third of the record the start is identified
+    from the others and refined, and the errors on that third tell after how many steps to stop.
+    It costs three times as much, and is less efficient where the guard is not needed.
 
     `covariance` describes deviations orthogonal to changes of basis, so it is singular with rank
     d, and exact to first order for everything that does not depend on the basis (poles, frequency
@@ -147,32 +163,67 @@ def pem(
     as_instance("model", model, (IdentificationResult, InnovationSSM, LinearSSM, BilinearSSM))
     as_choice("focus", focus, ("prediction", "simulation"))
     as_choice("offset", offset, ("auto", "estimate", "none"))
+    if as_choice("stop", stop, ("optimum", "held-out")) == "held-out" and fixed:
+        raise ValueError("stop='held-out' identifies other starts, without the `fixed` entries.")
     horizon = as_integer("horizon", horizon, minimum=1)
     max_iterations = as_integer("max_iterations", max_iterations, minimum=1)
     result = model if isinstance(model, IdentificationResult) else _wrapped(model)
     raw = _checked_data(result, y, u, focus, horizon)
-    y0, u0 = result.offset
-    data = replace(raw, y=tuple(run - y0 for run in raw.y), u=tuple(run - u0 for run in raw.u))
-    system = System.from_model(result.model)
     if offset == "auto":
         offset = "estimate" if result.options.get("offset") == "estimate" else "none"
-    free, held = _masks(result, system, fixed, feedthrough)
     simulate = focus == "simulation"
-    problem = Problem(
-        data,
-        horizon,
-        simulate,
-        free & ~system.entries(K=simulate),
-        held & ~system.entries(K=simulate),
-        np.zeros(raw.n_outputs),
-        offset == "estimate",
-    )
+
+    def build(start: IdentificationResult, data: Experiments) -> tuple[Problem, System]:
+        return _problem(start, data, horizon, simulate, fixed, feedthrough, offset == "estimate")
+
+    problem, system = build(result, raw)
     _require_samples(problem, system)
-    fit = _search(problem, system, max_iterations, progress)
+    runs = 1 if stop == "optimum" else 1 + BLOCKS
+    with Progress(max_iterations * runs, "pem", "step", show=progress) as bar:
+
+        def report(point: Solution) -> None:
+            bar.update(criterion=f"{point.criterion:.6f}")
+
+        steps = max_iterations
+        if stop == "held-out":
+            steps = steps_by_held_out(_again(result), build, raw, max_iterations, report)
+        fit = _search(problem, system, steps, report)
     gain_fit = None
     if simulate:
+        free, held = _masks(result, system, fixed, feedthrough)
         gain_fit = _refit_gain(problem, fit, free, held, max_iterations)
-    return _result(result, raw, problem, fit, gain_fit)
+    return _result(result, raw, problem, fit, gain_fit, stopped=steps < max_iterations)
+
+
+def _problem(
+    start: IdentificationResult,
+    raw: Experiments,
+    horizon: int,
+    simulate: bool,
+    fixed: dict[str, Any] | None,
+    feedthrough: bool | None,
+    estimate_offset: bool,
+) -> tuple[Problem, System]:
+    """Return what is minimised for a start and a record, and the system to start from."""
+    y0, u0 = start.offset
+    data = replace(raw, y=tuple(run - y0 for run in raw.y), u=tuple(run - u0 for run in raw.u))
+    system = System.from_model(start.model)
+    free, held = _masks(start, system, fixed, feedthrough)
+    gain = system.entries(K=simulate)
+    offset = np.zeros(raw.n_outputs)
+    problem = Problem(data, horizon, simulate, free & ~gain, held & ~gain, offset, estimate_offset)
+    return problem, system
+
+
+def _again(result: IdentificationResult) -> Estimate:
+    """Return what identifies a part of the record as the start was identified."""
+    again = subspace_again(result)
+    if again is None:
+        raise ValueError(
+            "stop='held-out' identifies parts of the record again, so `model` must be a result of "
+            f"subspace_id; got one of {result.method!r}. Use stop='optimum'."
+        )
+    return again
 
 
 def _wrapped(model: InnovationSSM | LinearSSM | BilinearSSM) -> IdentificationResult:
@@ -270,20 +321,11 @@ def _require_samples(problem: Problem, system: System) -> None:
         )
 
 
-def _search(problem: Problem, system: System, max_iterations: int, progress: bool) -> Search:
-    """Run the minimisation, behind a progress bar when asked."""
-    if progress:
-        from tqdm import tqdm
-
-        with tqdm(total=max_iterations, desc="pem", unit="step") as bar:
-
-            def report(criterion: float) -> None:
-                bar.set_postfix(criterion=f"{criterion:.6f}")
-                bar.update()
-
-            found = minimize(problem, system, max_iterations=max_iterations, report=report)
-    else:
-        found = minimize(problem, system, max_iterations=max_iterations)
+def _search(
+    problem: Problem, system: System, max_iterations: int, report: Callable[[Solution], None]
+) -> Search:
+    """Run the minimisation; raise where the start has no finite errors."""
+    found = minimize(problem, system, max_iterations=max_iterations, report=report)
     if found is None:
         raise ValueError(
             "the errors of the start overflow on the record: its "
@@ -319,6 +361,8 @@ def _result(
     problem: Problem,
     fit: Search,
     gain_fit: tuple[Problem, Search] | None,
+    *,
+    stopped: bool,
 ) -> IdentificationResult:
     """Assemble the result in the coordinates and the units of the start."""
     best = fit.best
@@ -333,7 +377,14 @@ def _result(
     else:
         Re = best.line.moment
     model = _with_system(start.model, system, symmetrize(Re))
+    stopped = stopped and not fit.converged
     factor, said = _covariance_factor(problem, best, system)
+    if stopped:
+        factor = None
+        said = (
+            f"stopped after {fit.steps} steps, held-out blocks of the record speak against more: "
+            "no parameter covariance (it is that of the optimum; see bootstrap)"
+        )
     if gain_fit is not None and factor is not None:
         gain_factor, said = _covariance_factor(gain_fit[0], gain_fit[1].best, None)
         if gain_factor is None:
@@ -353,6 +404,7 @@ def _result(
         "horizon": problem.horizon,
         "offset": "estimate" if problem.estimate_offset else "none",
         "delay": start.options.get("delay", 0),
+        "stop": "held-out" if stopped else "optimum",
         "iterations": fit.steps,
         "criterion": round(best.criterion, 6),
         "criterion of the start": np.inf if fit.start is None else round(fit.start.criterion, 6),
@@ -366,7 +418,7 @@ def _result(
         method="pem",
         options=options,
         offset=(start.offset[0] + y0, start.offset[1]),
-        warnings=_warnings(problem, fit, gain_fit, system, said),
+        warnings=_warnings(problem, fit, gain_fit, system, said, stopped),
         covariance=None if factor is None else factor @ factor.T,
         fits=fits,
         n_samples=raw.n_samples,
@@ -419,14 +471,15 @@ def _warnings(
     gain_fit: tuple[Problem, Search] | None,
     system: System,
     said: str,
+    stopped: bool,
 ) -> tuple[str, ...]:
     """Return what has to be said about a refinement."""
     found = []
-    if not (fit.converged and (gain_fit is None or gain_fit[1].converged)):
+    if not stopped and not (fit.converged and (gain_fit is None or gain_fit[1].converged)):
         found.append(
             f"not converged after {fit.steps} iterations: raise max_iterations, or start elsewhere"
         )
-    if fit.start is not None and fit.best.criterion >= fit.start.criterion:
+    if not stopped and fit.start is not None and fit.best.criterion >= fit.start.criterion:
         found.append("nothing better than the start was found: it is returned as it was")
     if said:
         found.append(said)

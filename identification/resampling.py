@@ -11,7 +11,6 @@ and every simulated record is identified as the first was.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,13 +41,12 @@ from realization.internal import (
 from .data import Experiments
 from .local_coordinates import NAMES, System
 from .prediction_error import pem
+from .progress import Progress
+from .reidentification import Estimate, subspace_again
 from .result import IdentificationResult
-from .subspace import METHODS, subspace_id
 from .validation import in_data_units, require_fitting
 
 __all__ = ["Bootstrap", "bootstrap"]
-
-Estimate = Callable[[Experiments], IdentificationResult]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,12 +248,14 @@ def bootstrap(
     )
     starts = [x0 for _, x0 in runs]
     models, failures = [], 0
-    for _ in _counted(samples, progress):
-        drawn = _simulated(result, source, data, starts, innovations, rng)
-        try:
-            models.append(estimate(drawn).model)
-        except np.linalg.LinAlgError:
-            failures += 1
+    with Progress(samples, "bootstrap", "record", show=progress) as bar:
+        for _ in range(samples):
+            drawn = _simulated(result, source, data, starts, innovations, rng)
+            try:
+                models.append(estimate(drawn).model)
+            except np.linalg.LinAlgError:
+                failures += 1
+            bar.update()
     if failures:
         warnings.warn(
             f"{failures} of {samples} simulated records could not be identified; the spread is "
@@ -281,7 +281,7 @@ def _require_stable(model: InnovationSSM) -> None:
 def _same_again(result: IdentificationResult) -> Estimate:
     """Return what identifies a record as the result was identified."""
     options, model = result.options, result.model
-    if result.method == "pem":
+    if result.method == "pem" and options.get("stop") != "held-out":
         fixed = None
         if result.covariance is not None:
             held = System.from_model(model).with_vector(np.diag(result.covariance)).parts()
@@ -294,25 +294,13 @@ def _same_again(result: IdentificationResult) -> Estimate:
             offset=options["offset"],
             fixed=fixed,
         )
-    if result.method not in METHODS:
+    again = subspace_again(result)
+    if again is None:
         raise ValueError(
             f"how to identify a record by {result.method!r} again is not known: give "
             "`estimate`, a function of an Experiments that returns a result."
         )
-    lag = options["delay"]
-    D = model.C[:, -model.n_inputs :] if lag and model.n_inputs else model.D
-    return lambda data: subspace_id(
-        data,
-        order=model.n_states - model.n_inputs * lag,
-        method=result.method,  # pyright: ignore[reportArgumentType]
-        past=options["past"],
-        future=options["future"],
-        feedthrough=bool(D.any()),
-        delay=lag,
-        focus=options["focus"],
-        bd=options["bd"],
-        offset=options["offset"],
-    )
+    return again
 
 
 def _simulated(
@@ -330,12 +318,3 @@ def _simulated(
         drawn = innovations[rng.integers(innovations.shape[0], size=u.shape[0])]
         outputs.append(y0 + simulate(source, np.hstack([u - u0, drawn]), x0=x0).y)
     return replace(data, y=tuple(outputs))
-
-
-def _counted(samples: int, progress: bool) -> Any:
-    """Return a range, behind a progress bar when asked."""
-    if not progress:
-        return range(samples)
-    from tqdm import tqdm
-
-    return tqdm(range(samples), desc="bootstrap", unit="record")

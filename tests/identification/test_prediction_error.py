@@ -305,6 +305,48 @@ def test_bilinear_models_are_refined_as_such():
     assert "bilinear" in result.summary()
 
 
+def slow_disturbance(seed, T=600):
+    """Return a record of the plant under a disturbance far slower than the record lets it know."""
+    rng = np.random.default_rng(seed)
+    y, u = record(PLANT, T, seed)
+    return y + 0.1 * np.cumsum(rng.standard_normal((T, 1)), axis=0), u
+
+
+def test_stop_is_where_held_out_blocks_allow_no_more():
+    y, u = slow_disturbance(4)
+    start = subspace_id(y, u, 3, method="moesp")
+    result = pem(start, y, u, stop="held-out", max_iterations=8)
+    blocks_y, blocks_u = np.array_split(y, 3), np.array_split(u, 3)
+    scores = np.zeros(9)
+    for k in range(3):
+        others = [j for j in range(3) if j != k]
+        training = [blocks_y[j] for j in others], [blocks_u[j] for j in others]
+        fold = subspace_id(*training, 3, method="moesp", past=start.options["past"])
+        for steps in range(9):
+            model = pem(fold, *training, max_iterations=steps) if steps else fold
+            fit = compare(model, blocks_y[k], blocks_u[k], horizon=1).fits.item()
+            scores[steps] += 2 * np.log(1 - fit / 100) / 3
+    parameters = 3 * 3 + 1
+    last = np.flatnonzero(scores <= scores.min() + parameters / len(y))[-1]
+    assert 0 <= last < 8
+    assert result.options["iterations"] == last
+    assert result.options["stop"] == "held-out"
+    assert result.covariance is None
+    assert any(f"stopped after {last} steps" in text for text in result.warnings)
+    reference = pem(start, y, u, max_iterations=last) if last else start
+    h = markov_parameters(reference.model, 9)
+    assert np.allclose(markov_parameters(result.model, 9), h, rtol=0, atol=1e-9)
+
+
+def test_stop_at_the_optimum_where_nothing_speaks_against_it():
+    y, u = record(PLANT, 3000)
+    start = subspace_id(y, u, 2, method="cva", past=8)
+    one, other = pem(start, y, u, stop="held-out"), pem(start, y, u)
+    assert one.options["stop"] == "optimum"
+    assert np.array_equal(one.covariance, other.covariance)
+    assert np.array_equal(one.model.A, other.model.A)
+
+
 def test_names_and_summary_are_carried():
     import pandas as pd
 
@@ -353,6 +395,9 @@ REFUSALS = {
     "offset": (dict(offset="mean"), ValueError, "`offset`"),
     "horizon": (dict(horizon=0), ValueError, "`horizon`"),
     "simulation horizon": (dict(focus="simulation", horizon=2), ValueError, "belongs to"),
+    "stop": (dict(stop="early"), ValueError, "`stop`"),
+    "stop of a plain model": (dict(stop="held-out"), ValueError, "a result of subspace_id; got"),
+    "stop with fixed": (dict(stop="held-out", fixed={"A": True}), ValueError, "other starts"),
     "iterations": (dict(max_iterations=0), ValueError, "`max_iterations`"),
     "fixed name": (dict(fixed={"Q": True}), ValueError, "`fixed`"),
     "fixed shape": (dict(fixed={"A": np.ones((3, 3), bool)}), ValueError, "mask of bool"),
@@ -392,13 +437,30 @@ def test_sample_times_must_agree():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("focus", ["prediction", "simulation"])
+def test_held_out_blocks_guard_a_plant_that_drifts(focus):
+    y, u = daisy("winding")
+    half, horizon = len(y) // 2, 1 if focus == "prediction" else np.inf
+    start = subspace_id(y[:half], u[:half], 8, method="pbsid", past=15, focus=focus)
+    found = [
+        pem(start, y[:half], u[:half], focus=focus, stop=stop) for stop in ("optimum", "held-out")
+    ]
+    fits = compare([start, *found], y[half:], u[half:], horizon=horizon).fits.mean(axis=1)
+    assert fits[1] < fits[0] - 0.5  # the optimum of one half is worse on the other
+    assert fits[2] > fits[1] + 0.5
+    seen = compare([start, *found], y[:half], u[:half], horizon=horizon).fits.mean(axis=1)
+    assert seen[2] >= seen[0] - 1e-6
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dryer", "robot_arm", "CD_player_arm"])
 def test_measured_plants_gain(name):
     y, u = daisy(name)
     half = len(y) // 2
     start = subspace_id(y[:half], u[:half], 4)
     result = pem(start, y[:half], u[:half])
+    assert result.options["criterion"] <= result.options["criterion of the start"]  # log det
     before, after = compare([start, result], y[:half], u[:half], horizon=1).fits.mean(axis=1)
-    assert after >= before
+    assert after >= before - (0.0 if y.shape[1] == 1 else 0.2)  # not what several outputs minimise
     before, after = compare([start, result], y[half:], u[half:], horizon=1).fits.mean(axis=1)
     assert after >= before - 0.5

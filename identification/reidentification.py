@@ -1,0 +1,42 @@
+"""The same identification again, of another record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .data import Experiments
+from .result import IdentificationResult
+from .subspace import METHODS, subspace_id
+
+__all__ = ["Estimate", "subspace_again"]
+
+Estimate = Callable[[Experiments], IdentificationResult]
+
+
+def subspace_again(result: IdentificationResult) -> Estimate | None:
+    """Return what identifies a record as ``subspace_id`` made a result; None for other methods.
+
+    Method, horizons, order and options are those of the result; nothing is chosen again.
+
+    Parameters
+    ----------
+    result : IdentificationResult
+        The result.
+    """
+    options, model = result.options, result.model
+    if result.method not in METHODS or "bd" not in options:
+        return None
+    lag = options["delay"]
+    D = model.C[:, -model.n_inputs :] if lag and model.n_inputs else model.D
+    return lambda data: subspace_id(
+        data,
+        order=model.n_states - model.n_inputs * lag,
+        method=result.method,  # pyright: ignore[reportArgumentType]
+        past=options["past"],
+        future=options["future"],
+        feedthrough=bool(D.any()),
+        delay=lag,
+        focus=options["focus"],
+        bd=options["bd"],
+        offset=options["offset"],
+    )
