@@ -1,11 +1,12 @@
 """Run the benchmarks one after the other and keep what they print for the page in the docs.
 
 ``python benchmarks/run.py`` runs all of them, ``python benchmarks/run.py scans kalman`` these two.
-Each is its own process on one thread; its output goes to the screen and to
-``docs/benchmarks/<name>.txt`` below a line that names the machine. A script that fails leaves the
-old file as it was.
+Each is its own process on one thread. Its output goes to the screen and, below a line that names
+the machine, to ``docs/benchmarks/<name>.txt``; from these files ``docs/benchmarks.md`` is written.
+A script that fails leaves the old file as it was.
 """
 
+import ast
 import os
 import platform
 import subprocess
@@ -14,8 +15,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PAGES = HERE.parent / "docs" / "benchmarks"
+PRINTED = HERE.parent / "docs" / "benchmarks"
+PAGE = HERE.parent / "docs" / "benchmarks.md"
 LIBRARIES = ("numpy", "scipy", "numba")
+HEAD = """# Benchmarks and accuracy
+
+<!-- Written by benchmarks/run.py: edit the scripts, not this page. -->
+
+Every table on this page is what a script in `benchmarks/` printed; `make bench` runs them all and
+writes the page anew. Peers run side by side with this package in the same run, on one thread, and
+the error stands beside the time: a goal met by cutting accuracy would show. Ratios depend on the
+machine less than times do; treat anything under 1.3 as a tie.
+"""
 
 
 def scripts():
@@ -53,9 +64,22 @@ def run(name, path):
     if process.returncode:
         print(f"{name} failed with exit code {process.returncode}", file=sys.stderr)
         return False
-    PAGES.mkdir(exist_ok=True)
-    (PAGES / f"{name}.txt").write_text(f"{machine()}\n\n{''.join(lines).strip()}\n")
+    PRINTED.mkdir(exist_ok=True)
+    (PRINTED / f"{name}.txt").write_text(f"{machine()}\n\n{''.join(lines).strip()}\n")
     return True
+
+
+def write_page(known):
+    """Write the page: of each script its title, what it says of itself, and what it printed."""
+    parts = [HEAD]
+    for name, path in known.items():
+        printed = PRINTED / f"{name}.txt"
+        if printed.exists():
+            about = ast.get_docstring(ast.parse(path.read_text())) or name
+            title, _, rest = about.partition("\n")
+            text = f"## {title.rstrip('.')}\n\n{rest.strip().replace('``', '`')}\n\n"
+            parts.append(f"{text}```text\n{printed.read_text().rstrip()}\n```\n")
+    PAGE.write_text("\n".join(parts))
 
 
 def main():
@@ -65,6 +89,7 @@ def main():
     if unknown := sorted(set(wanted) - set(known)):
         sys.exit(f"no benchmark called {', '.join(unknown)}; there are {', '.join(known)}")
     failed = [name for name in wanted if not run(name, known[name])]
+    write_page(known)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
