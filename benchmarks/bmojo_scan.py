@@ -5,12 +5,14 @@ in one run, taking turns, and the error of the states relative to their peak aga
 double precision. "autograd" is the loop as one writes it in torch, with the graph that autograd
 keeps; "loop" has the gradient of this package, a scan backwards in time. The sequences are complex
 and of single precision, with one mode at 0.9999 and one at 0.05; in the last two rows they are
-real, with a dense matrix and with decays that vary with time.
+real, with a dense matrix and with decays that vary with time. Then a whole layer: 16 modes, a
+window of 64 tokens of 8 channels, 32 slots, one percent of the tokens chosen.
 """
 
 import torch
 from timing import cpu_seconds
 
+from canonical_forms.bmojo import BMojoLayer
 from canonical_forms.bmojo.scan import dense_scan, diagonal_scan
 
 SIZES = [(8, 1024, 64), (8, 4096, 64), (1, 16384, 64), (32, 512, 16), (1, 100_000, 16)]
@@ -61,6 +63,32 @@ def row(name, lam, b, x0, dense=False):
         )
 
 
+def layer_row(length, chunk):
+    """Time a layer on one sequence and print it."""
+    layer = BMojoLayer(8, 8, (0, 16), target="input", chunk=chunk)
+    x = torch.randn(1, length, 8)
+    layer.calibrate(x)
+    start = layer.initial_state()
+
+    def forward():
+        with torch.no_grad():
+            layer(x)
+
+    def steps():
+        with torch.no_grad():
+            state = start
+            for t in range(100):
+                state = layer.step(x[:, t], state).state
+
+    seconds = cpu_seconds(
+        {"forward": forward, "both": lambda: layer(x).y.sum().backward(), "steps": steps}, repeats=3
+    )
+    print(
+        f"layer, L={length} chunk={chunk:<3} forward {1e3 * seconds['forward']:6.1f}"
+        f"   forward+backward {1e3 * seconds['both']:6.1f}   a step {10 * seconds['steps']:.2f}"
+    )
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -76,3 +104,6 @@ if __name__ == "__main__":
     b = torch.randn(B, L, N, dtype=torch.float64)
     row(f"B={B} L={L} N={N}, dense", A, b, b[:, 0], dense=True)
     row(f"B={B} L={L} N={N}, varying", 0.9 + 0.09 * torch.rand(B, L, N).double(), b, b[:, 0])
+    for length in (4096, 16384):
+        for chunk in (1, 16):
+            layer_row(length, chunk)

@@ -1,12 +1,13 @@
 """The joint softmax and the eidetic memory against dense and sequential references."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from canonical_forms.bmojo import BMojoLayer  # noqa: E402
+from canonical_forms.bmojo import BMojoLayer, from_model  # noqa: E402
 from canonical_forms.bmojo.eidetic_memory import (  # noqa: E402
     EideticState,
     empty_slots,
@@ -14,6 +15,7 @@ from canonical_forms.bmojo.eidetic_memory import (  # noqa: E402
     normalized_innovation,
     schedule,
 )
+from realization import InnovationSSM, LinearSSM, simulate  # noqa: E402
 
 torch.set_num_threads(1)  # small tensors: threads cost more than they bring
 CHECKED = settings(max_examples=20, deadline=None, derandomize=True)
@@ -148,3 +150,22 @@ def test_gradients_flow_through_what_is_stored_and_not_through_the_choice():
     assert layer.predictor.B.grad is None
     layer(x, y=y).innovation.square().sum().backward()
     assert layer.predictor.B.grad.abs().sum() > 0
+
+
+def test_memory_of_an_identified_model_holds_the_surprises():
+    rng, steps = np.random.default_rng(0), 3000
+    A = 0.97 * np.array([[np.cos(0.3), np.sin(0.3)], [-np.sin(0.3), np.cos(0.3)]])
+    B, C, K = np.array([[1.0], [0.3]]), np.array([[2.0, -1.0]]), np.array([[0.2], [-0.1]])
+    events = np.sort(rng.choice(np.arange(20, steps), 12, replace=False))
+    e = 0.5 * rng.standard_normal((steps, 1))
+    e[events] += 0.5 * 8.0 * rng.choice([-1.0, 1.0], (12, 1))
+    u = rng.standard_normal((steps, 1))
+    y = simulate(LinearSSM(A, np.hstack([B, K]), C, [[0.0, 1.0]]), np.hstack([u, e])).y
+    layer = from_model(
+        InnovationSSM(A, C, K, [[0.25]], B=B), dtype=torch.float64, window=4, eidetic=12, alpha=1e-4
+    )
+    out = layer(torch.from_numpy(u)[None], y=torch.from_numpy(y)[None])
+    chosen = set(np.flatnonzero(out.selected[0].numpy()))
+    assert 2 * len(chosen & set(events)) >= 0.95 * (len(chosen) + len(events))  # F1
+    stored = sorted(out.state.eidetic.position[0].tolist())
+    assert len(set(stored) & set(events)) >= 11
