@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,12 @@ CASES = {  # order, inputs, outputs, samples, horizon; goals of a model, of a fa
 # --- in a process of its own --------------------------------------------------------------------
 
 
-def our_model(y, u, n, i):
+def our_model(y, u, n, i, method="n4sid"):
     """Return a complete model from the factor alone: A, B, C, D, K, Re."""
     from identification import HankelFactor, subspace_id
 
     factor = HankelFactor(y.shape[1], u.shape[1], past=i, future=i).update(y, u)
-    return model_of(subspace_id(factor=factor, order=n, method="n4sid").model)
+    return model_of(subspace_id(factor=factor, order=n, method=method).model)
 
 
 def our_front_door(y, u, n, i):
@@ -99,6 +100,7 @@ def model_of(model):
 
 TOOLS = {
     "ours": our_model,
+    "ours, cva": partial(our_model, method="cva"),
     "ours, data and fits": our_front_door,
     "PSID": psid_model,
     "llsi n4sid": llsi_model,
@@ -203,7 +205,9 @@ def compared(name):
     """Print the tables of one case."""
     n, m, p, T, i, goal, factor_goal, memory_goal = CASES[name]
     truth, y, u = record(n, m, p, T)
-    tools = ["ours", "ours, data and fits", "PSID"] + ["llsi n4sid"] * (m * p == 1)
+    tools = ["ours", "ours, cva", "ours, data and fits", "PSID", "llsi n4sid"]
+    if m * p > 1:
+        tools.remove("llsi n4sid")  # single input and output only
     rows = [(tool, run(tool, y, u, n, i)) for tool in tools]
     table(f"{name}, horizon {i}: complete model", rows, goal, memory_goal,
           lambda found: impulse_error(found, truth))  # fmt: skip
