@@ -1,5 +1,13 @@
 """The torch bridge: an identified model as a trainable layer with eidetic memory (extra: torch)."""
 
+try:
+    import safetensors  # noqa: F401 - asked for here, so that one message serves all
+    import torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError(
+        'layers need torch and safetensors: pip install "stochastic-realization[torch]".'
+    ) from error
+
 from .export import from_model
 from .fading import FadingMemory
 from .io import load, save

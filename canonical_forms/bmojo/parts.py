@@ -109,7 +109,7 @@ def _eidetic_candidates(
 
 def _plain_blocks(system: System, gated: int = 0) -> Iterator[MemoryArrays]:
     """Yield blocks of A, eidetic states among them: a careful split, then one block."""
-    for condmax in (USUAL, CAREFUL) if gated else (CAREFUL,):
+    for condmax in (USUAL, CAREFUL) if gated else (CAREFUL,):  # linear ones had the usual split
         A, T, Tinv, sizes = block_diagonal(system.A, condmax)
         blocks, inner, inverse = _contractions(A, sizes)
         yield _in_blocks(system, blocks, T @ inner, inverse @ Tinv, condition(T), gated=gated)
@@ -200,10 +200,11 @@ def _contraction(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         L = np.linalg.cholesky(solve_lyapunov(A.T / gamma, np.eye(len(A)), dt=1.0))
     except np.linalg.LinAlgError:  # a long chain of slow modes: grading is made for it
         return contraction_coordinates(A)
-    if condition(L) > MILD:
-        return contraction_coordinates(A)
     T = scipy.linalg.solve_triangular(L, np.eye(len(A)), lower=True, trans="T")
-    return L.T @ A @ T, T, L.T
+    moved = L.T @ A @ T
+    if condition(L) > MILD or np.linalg.norm(moved, 2) > 0.5 * (1 + gamma):
+        return contraction_coordinates(A)
+    return moved, T, L.T
 
 
 def _in_blocks(

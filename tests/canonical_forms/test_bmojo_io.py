@@ -1,6 +1,8 @@
 """Layers in safetensors files: bit for bit there and back, and clear errors for everything else."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -158,3 +160,11 @@ def test_later_and_damaged_files(tmp_path):
     rewritten(path, lambda old: {key: value for key, value in old.items() if key != "memory.B"})
     with pytest.raises(ValueError, match=r"memory\.B"):
         load(path)
+
+
+@pytest.mark.parametrize("missing", ["torch", "safetensors"])
+def test_without_the_extra_the_import_says_what_to_install(missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; import canonical_forms.bmojo"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert 'pip install "stochastic-realization[torch]"' in run.stderr
