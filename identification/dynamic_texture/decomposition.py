@@ -18,7 +18,7 @@ import scipy
 from .frame_products import frame_products, weighted_frames
 from .video import FrameSource
 
-__all__ = ["Decomposition", "decompose", "orthonormal"]
+__all__ = ["Decomposition", "column_products", "decompose", "orthonormal", "row_parts"]
 
 MANY = 1500  # frames from which on a sketch is taken, if it is much narrower
 RATIO = 20  # frames per basis image from which on a sketch is cheaper than all products
@@ -63,7 +63,8 @@ def decompose(source: FrameSource, limit: int, *, progress: bool = False) -> Dec
     source : FrameSource
         The clip.
     limit : int
-        Basis images that will be wanted at most; decides whether a sketch is taken.
+        Basis images that will be wanted at most; decides whether a sketch is taken,
+        and how much memory the frames may take.
     progress : bool, default False
         Show a progress bar.
 
@@ -76,7 +77,7 @@ def decompose(source: FrameSource, limit: int, *, progress: bool = False) -> Dec
         from .sketching import sketched
 
         return Decomposition(*sketched(source, limit, progress=progress))
-    products, mean = frame_products(source, progress=progress)
+    products, mean = frame_products(source, limit, progress=progress)
     gram = products.products
     values, vectors = np.linalg.eigh(gram)
     values, vectors = values[::-1], vectors[:, ::-1]
@@ -115,16 +116,26 @@ def orthonormal(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = images.shape[1]
     R = np.eye(n)
     for _ in range(3):
-        gram = np.zeros((n, n))
-        rows = range(0, len(images), 1 << 14)
-        for first in rows:
-            panel = images[first : first + (1 << 14)].astype(float)
-            gram += panel.T @ panel
+        gram = column_products(images)
         if np.abs(gram - np.eye(n)).max(initial=0.0) < 1e-5:
             break
         factor = scipy.linalg.cholesky(gram)
         inverse = scipy.linalg.solve_triangular(factor, np.eye(n)).astype(np.float32)
-        for first in rows:
-            images[first : first + (1 << 14)] = images[first : first + (1 << 14)] @ inverse
+        for part in row_parts(images):
+            images[part] = images[part] @ inverse
         R = factor @ R
     return images, R
+
+
+def column_products(images: np.ndarray) -> np.ndarray:
+    """Return the inner products (n, n) of columns (pixels, n), in double precision."""
+    gram = np.zeros((images.shape[1], images.shape[1]))
+    for part in row_parts(images):
+        panel = images[part].astype(float)
+        gram += panel.T @ panel
+    return gram
+
+
+def row_parts(images: np.ndarray) -> list[slice]:
+    """Return the slices of rows that are worked on at a time."""
+    return [slice(first, first + (1 << 14)) for first in range(0, len(images), 1 << 14)]

@@ -12,7 +12,7 @@ of floats are multiplied in double precision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from .video import FrameSource
 __all__ = ["FrameProducts", "block_rows", "frame_products", "panels", "watched", "weighted_frames"]
 
 PANEL = 1 << 20  # entries of a panel: 4 MB, which the processor keeps at hand
-HELD = 96 << 20  # bytes of frames held at a time
+READ = 96 << 20  # bytes of frames read at a time
 
 
 @register_record
@@ -75,8 +75,8 @@ class FrameProducts:
 
 
 def block_rows(source: FrameSource) -> int:
-    """Return how many frames of a clip are held at a time."""
-    return max(16, HELD // (int(np.prod(source.shape)) * source.dtype.itemsize))
+    """Return how many frames of a clip are read at a time."""
+    return max(16, READ // _frame_bytes(source))
 
 
 def watched(source: FrameSource, text: str, progress: bool) -> Iterator[np.ndarray]:
@@ -94,37 +94,43 @@ def watched(source: FrameSource, text: str, progress: bool) -> Iterator[np.ndarr
 
 
 def panels(
-    frames: np.ndarray,
+    blocks: Sequence[np.ndarray],
     reference: np.ndarray,
     *,
-    height: int | None = None,
+    height: int = 0,
     dtype: type = np.float32,
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield the frames minus a reference, a panel of pixels at a time, overwritten by the next one.
+    """Yield the frames of blocks minus a reference, a panel of pixels at a time.
 
-    `height` is that of the largest block, if frames come in several and the panels are to be the
-    same.
+    A panel is overwritten by the next one. `height` is a number of frames that the width of the
+    panels must suit as well, for panels of several sets of frames to be the same.
     """
-    pixels = frames.shape[1]
-    width = max(PANEL // max(height or len(frames), 1), 256)
-    work = np.empty((len(frames), min(width, pixels)), dtype=dtype)
+    rows, pixels = sum(map(len, blocks)), reference.size
+    width = max(PANEL // max(rows, height), 256)
+    work = np.empty((rows, min(width, pixels)), dtype=dtype)
     for first in range(0, pixels, width):
         part = slice(first, min(first + width, pixels))
         panel = work[:, : part.stop - first]
-        np.subtract(frames[:, part], reference[part], out=panel, casting="same_kind")
+        row = 0
+        for block in blocks:
+            target = panel[row : row + len(block)]
+            np.subtract(block[:, part], reference[part], out=target, casting="same_kind")
+            row += len(block)
         yield part, panel
 
 
 def frame_products(
-    source: FrameSource, *, progress: bool = False
+    source: FrameSource, images: int, *, progress: bool = False
 ) -> tuple[FrameProducts, np.ndarray]:
     """Return the products of all frames, and the mean frame (pixels,).
 
     Parameters
     ----------
     source : FrameSource
-        The clip. One that fits into the frames held at a time (96 MB) is read once; of a longer
-        one each held part is met by the rest in another reading.
+        The clip. What is held of it takes no more memory than the basis images will, and 96 MB;
+        a longer clip is read again for each part that is held, to meet the frames behind it.
+    images : int
+        Number of basis images to come.
     progress : bool, default False
         Show a progress bar.
 
@@ -135,50 +141,68 @@ def frame_products(
     mean : (pixels,) ndarray
         Mean frame, float32.
     """
-    tiles: dict[tuple[int, int], np.ndarray] = {}
+    most = max(block_rows(source), (READ + 4 * images * _pixels(source)) // _frame_bytes(source))
+    tiles: list[tuple[int, int, np.ndarray]] = []
     reference = total = np.zeros(0)
-    held = count = 0
-    while held == 0 or held < count:
-        kept = np.zeros((0, 0))
-        for number, block in enumerate(watched(source, f"products {held + 1}", progress)):
-            if number == 0 and held == 0:
+    first = count = 0
+    while first == 0 or first < count:
+        kept: list[np.ndarray] = []
+        position, end = 0, first
+        for block in watched(source, "products", progress):
+            if position == 0 and first == 0:
                 reference = block[0].astype(np.float32)
-                total = np.zeros(block.shape[1])
-            if number == held:
-                kept = block
-            if number >= held:
-                tiles[held, number] = _products(kept, block, reference)
-            if held == 0:
-                count = number + 1
-                for part, panel in panels(block, reference):
-                    total[part] += np.ones(len(panel), dtype=np.float32) @ panel
-        held += 1
-    rows = [
-        np.hstack([tiles[i, j] if i <= j else tiles[j, i].T for j in range(count)])
-        for i in range(count)
-    ]
-    gram = np.vstack(rows)
+                total = np.zeros(reference.size)
+            if position == end and (end + len(block) - first <= most or not kept):
+                kept.append(block)
+                end += len(block)
+            elif position >= end:
+                sums = total if first == 0 else None
+                tiles.append((first, position, _products(kept, [block], reference, sums)))
+            position += len(block)
+        sums = total if first == 0 else None
+        tiles.append((first, first, _products(kept, kept, reference, sums)))
+        first, count = end, position
+    gram = np.zeros((count, count))
+    for row, column, tile in tiles:
+        rows, columns = slice(row, row + len(tile)), slice(column, column + tile.shape[1])
+        gram[rows, columns], gram[columns, rows] = tile, tile.T
     gram -= gram.mean(axis=0)
     gram -= gram.mean(axis=1, keepdims=True)
-    mean = (reference + total / len(gram)).astype(np.float32)
+    mean = (reference + total / count).astype(np.float32)
     return FrameProducts((gram + gram.T) / 2, mean.size), mean
 
 
-def _products(kept: np.ndarray, block: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return the inner products of two blocks of frames minus the reference."""
-    result = np.zeros((len(kept), len(block)))
-    dtype = np.float64 if block.dtype.kind == "f" else np.float32
-    if kept is block:
-        for _, panel in panels(block, reference, dtype=dtype):
-            result += panel @ panel.T  # half the work: BLAS knows that it is symmetric
-        return result
-    height = max(len(kept), len(block))
-    lefts = panels(kept, reference, height=height, dtype=dtype)
-    for (_, left), (_, right) in zip(
-        lefts, panels(block, reference, height=height, dtype=dtype), strict=True
-    ):
-        result += left @ right.T
+def _products(
+    kept: list[np.ndarray],
+    others: list[np.ndarray],
+    reference: np.ndarray,
+    total: np.ndarray | None,
+) -> np.ndarray:
+    """Return the inner products of two sets of frames minus the reference.
+
+    The sum of the others is added to `total`, if it is given.
+    """
+    dtype = np.float64 if kept[0].dtype.kind == "f" else np.float32
+    height, b = sum(map(len, kept)), sum(map(len, others))
+    result = np.zeros((height, b))
+    lefts = panels(kept, reference, height=b, dtype=dtype)
+    rights = lefts if others is kept else panels(others, reference, height=height, dtype=dtype)
+    for part, right in rights:
+        left = right if others is kept else next(lefts)[1]
+        result += left @ right.T  # half the work where both are one: BLAS sees the symmetry
+        if total is not None:
+            total[part] += np.ones(b, dtype=dtype) @ right
     return result
+
+
+def _pixels(source: FrameSource) -> int:
+    """Return the number of grey levels in a frame."""
+    return int(np.prod(source.shape))
+
+
+def _frame_bytes(source: FrameSource) -> int:
+    """Return the size of a frame."""
+    return _pixels(source) * source.dtype.itemsize
 
 
 def weighted_frames(
@@ -207,7 +231,7 @@ def weighted_frames(
     first = 0
     for block in watched(source, "basis images", progress):
         columns = single[first : first + len(block)]
-        for part, panel in panels(block, mean):
+        for part, panel in panels([block], mean):
             if first == 0:
                 np.matmul(panel.T, columns, out=images[part])
             else:

@@ -103,7 +103,8 @@ def learn(
     precision; beyond 1500 frames, if these are more than twenty times the order, a random sketch
     with power iterations takes their place, three to eight readings. Cost:
     O(pixels T (T / 2 + 2 order)) operations and pixels * order * 4 bytes. Video files are decoded
-    anew at each reading, and a large picture (frames of more than 96 MB in all) needs more of them.
+    anew at each reading; a clip whose frames take more memory than the basis images needs more of
+    them.
 
     Stability: eigenvalues of A beyond 1 - 1/T, a memory as long as the clip, are moved to this
     radius, or to half that distance from the unit circle, a quarter, and so on, the first that

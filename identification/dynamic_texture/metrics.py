@@ -252,7 +252,7 @@ def _coordinates(
         have, b = len(before), len(block)
         z = np.zeros((b, texture.basis.shape[1]))
         products = np.zeros((reach + 1, b))
-        for part, panel in panels(joined, texture.mean):
+        for part, panel in panels([joined], texture.mean):
             z += panel[have:] @ texture.basis[part]
             for k in range(reach + 1):
                 first = max(have - k, 0)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .decomposition import column_products, orthonormal, row_parts
 from .frame_products import panels, watched
 from .video import FrameSource
 
@@ -52,8 +53,6 @@ def sketched(
     images : callable
         Basis images and their coordinates.
     """
-    from .decomposition import orthonormal
-
     mean, S = _random_sums(source, limit + EXTRA, progress)
     captured = 0.0
     for k in range(1, PASSES + 1):
@@ -83,26 +82,24 @@ def _random_sums(source: FrameSource, width: int, progress: bool) -> tuple[np.nd
             reference = block[0].astype(np.float32)
             total, S = np.zeros(reference.size), np.zeros((reference.size, width), np.float32)
         omega = rng.standard_normal((len(block), width), dtype=np.float32)
-        for part, panel in panels(block, reference):
+        for part, panel in panels([block], reference):
             total[part] += np.ones(len(panel), dtype=np.float32) @ panel
             S[part] += panel.T @ omega
         count, drawn = count + len(block), drawn + omega.sum(axis=0, dtype=float)
     total /= count
-    for first in range(0, len(S), 1 << 14):
-        part = slice(first, first + (1 << 14))
+    for part in row_parts(S):
         S[part] -= np.outer(total[part], drawn).astype(np.float32)
     return (reference + total).astype(np.float32), S
 
 
 def _independent(S: np.ndarray) -> np.ndarray:
-    """Return the combinations of the columns that single precision can tell apart, scaled to 1."""
-    gram = np.zeros((S.shape[1], S.shape[1]))
-    for first in range(0, len(S), 1 << 14):
-        panel = S[first : first + (1 << 14)].astype(float)
-        gram += panel.T @ panel
-    values, vectors = np.linalg.eigh(gram)
+    """Replace the columns by those of their combinations that single precision can tell apart."""
+    values, vectors = np.linalg.eigh(column_products(S))
     kept = values > 1e-10 * max(values[-1], 0.0)
-    return S @ (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32)
+    combined = (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32)
+    for part in row_parts(S):
+        S[part, : combined.shape[1]] = S[part] @ combined
+    return S[:, : combined.shape[1]]
 
 
 def _iterate(
@@ -115,12 +112,12 @@ def _iterate(
     for block in watched(source, text, progress):
         z = np.zeros((len(block), Q.shape[1]), dtype=np.float32)
         power, lag = np.zeros(len(block)), np.zeros(len(last) + len(block) - 1)
-        for part, panel in panels(block, mean):
+        for part, panel in panels([block], mean):
             z += panel @ Q[part]
             power += np.einsum("tp,tp->t", panel, panel)
             joined = np.vstack([last[:, part], panel])
             lag += np.einsum("tp,tp->t", joined[1:], joined[:-1])
-        for part, panel in panels(block, mean):
+        for part, panel in panels([block], mean):
             S[part] += panel.T @ z
         last = block[-1:] - mean
         paths.append(z.astype(float))

@@ -56,9 +56,9 @@ def clip():
 
 
 class TestDecomposition:
-    @pytest.mark.parametrize("held", [1 << 30, 16 * 420, 20 * 420])
+    @pytest.mark.parametrize("held", [1 << 30, 16 * 420, 25 * 420])
     def test_blocks_give_the_singular_value_decomposition(self, clip, monkeypatch, held):
-        monkeypatch.setattr(frame_products, "HELD", held)
+        monkeypatch.setattr(frame_products, "READ", held)
         monkeypatch.setattr(frame_products, "PANEL", 90 * 100)
         found = decompose(read_video(clip), 8)
         U, s, _ = np.linalg.svd(centred(clip).T, full_matrices=False)
@@ -85,9 +85,9 @@ class TestDecomposition:
             assert angle_between(basis, exact) < 1e-5
 
     def test_products_of_strips_add_up(self, clip):
-        whole, _ = frame_products.frame_products(read_video(clip))
+        whole, _ = frame_products.frame_products(read_video(clip), 5)
         strips = [
-            frame_products.frame_products(read_video(part))[0]
+            frame_products.frame_products(read_video(part), 5)[0]
             for part in (clip[:, :4], clip[:, 4:])
         ]
         merged = strips[0].merge(strips[1])
@@ -107,7 +107,7 @@ class TestDecomposition:
         monkeypatch.setattr(decomposition, "MANY", 80)
         monkeypatch.setattr(decomposition, "RATIO", 1)
         monkeypatch.setattr(sketching, "SETTLED", 1e-12)
-        monkeypatch.setattr(frame_products, "HELD", held)
+        monkeypatch.setattr(frame_products, "READ", held)
         found = decompose(read_video(clip), 6)
         assert found.z.shape == (90, 6)
         (basis, z), (known, _) = found.images(6), exact.images(6)

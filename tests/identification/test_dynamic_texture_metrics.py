@@ -37,7 +37,7 @@ def clips():
 def test_errors_are_those_in_pixels(clips, monkeypatch, held, method):
     texture = learn(clips[0], 4, method=method)
     assert texture.carry > 0.3
-    monkeypatch.setattr(frame_products, "HELD", held)
+    monkeypatch.setattr(frame_products, "READ", held)
     metrics = evaluate(texture, clips[1], horizons=(1, 3, 30, 400))
     y = clips[1].reshape(120, -1) - texture.mean.astype(float)
     U = texture.basis.astype(float)
