@@ -1,6 +1,6 @@
 """Associative recall against the number of eidetic slots, chosen by innovation or at random.
 
-Run ``python benchmarks/bmojo_recall.py``. A sequence is a periodic filler into which pairs (key,
+Run ``python benchmarks/bmojo_recall.py [seed]``. A sequence is a periodic filler into which pairs (key,
 value) are set at random places; the last tokens repeat the keys in another order and the model must
 name the values. All pairs are farther back than the window and the fading outputs reach. The same
 network, equal in parameters, data and steps, is trained with different numbers of slots: a linear
@@ -9,6 +9,8 @@ test chooses is compared with a random choice of as many tokens. The predictor l
 innovations only; S is calibrated on the training sequences. A pair is two surprises, so that 16
 slots hold all of the 8 pairs and nothing else.
 """
+
+import sys
 
 import torch
 from torch import nn
@@ -120,14 +122,15 @@ def test(model, seed):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     print(f"{PAIRS} pairs in {LENGTH} tokens, window {WINDOW}, chunks of {CHUNK}, {STEPS} steps")
     print(
         f"chance is {1 / VALUES:.3f}; a value is in memory by chance with slots / {LENGTH - CHUNK}"
     )
     print(f"{'slots':>6} {'innovation':>11} {'in memory':>10} {'random':>8} {'in memory':>10}")
     for slots in (0, 4, 8, 16, 32, LENGTH):
-        found = train(slots, BMojoLayer, 0)
+        found = train(slots, BMojoLayer, seed)
         if 0 < slots < LENGTH:
-            found += train(slots, RandomChoice, 0)
+            found += train(slots, RandomChoice, seed)
         print(f"{slots:6d} {found[0]:11.3f} {found[1]:10.3f}", end="")
         print("".join(f"{v:{w}.3f}" for v, w in zip(found[2:], (9, 11), strict=False)), flush=True)
