@@ -175,7 +175,7 @@ def learn(
 def psnr(error: np.ndarray | float) -> np.ndarray:
     """Return the peak signal-to-noise ratio in decibels of mean squared errors in grey levels."""
     with np.errstate(divide="ignore"):
-        return 20 * np.log10(255.0) - 10 * np.log10(error)
+        return 20 * np.log10(255.0) - 10 * np.log10(np.maximum(error, 0.0))  # rounding below zero
 
 
 def _checked_share(name: str, value: Any) -> int | float:

@@ -12,6 +12,7 @@ from diffusion import reverse
 from identification.dynamic_texture import (
     DynamicTexture,
     decomposition,
+    evaluate,
     frame_products,
     learn,
     open_writer,
@@ -371,6 +372,17 @@ class TestWrongCalls:
         assert texture.carry == 0
         assert learn(clip[:4], 2).spectral_radius < 1
         assert learn(clip[:6], 0.5).n_states < 4
+
+
+@pytest.mark.parametrize("order", [1, "auto"])
+def test_what_can_be_predicted_without_error(order):
+    blinking = np.where(np.arange(60) % 2, 200.0, 50.0)[:, None, None] * np.ones((4, 5))
+    texture = learn(blinking, order)
+    assert poles(texture.model)[0] == pytest.approx(-1, abs=1e-3)
+    assert texture.info["held-out one-step PSNR, plain"] > 100
+    metrics = evaluate(texture, blinking)
+    assert metrics.reconstruction_psnr > 100
+    assert metrics.covariance_ratio == pytest.approx(1)
 
 
 def test_progress_bars(clip, capsys):
