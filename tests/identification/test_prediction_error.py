@@ -269,6 +269,22 @@ def test_horizon_is_what_is_minimised():
     assert "6-step prediction" in six.fits
 
 
+def test_focus_is_what_is_minimised():
+    # one state for two: the input's, which is fast, and the noise's, which is slow
+    plant = InnovationSSM(
+        np.diag([0.5, 0.95]), [[1.0, 1.0]], [[0.0], [0.8]], [[0.5]], B=[[1.0], [0.0]]
+    )
+    y, u = record(plant, 800, 8)
+    start = subspace_id(y, u, 1, method="moesp", offset="none")
+    models = [pem(start, y, u, focus=focus) for focus in ("simulation", "prediction")]
+    slow = [poles(result.model).real.item() for result in models]
+    assert abs(slow[0] - 0.5) < 0.2
+    assert slow[1] > 0.8
+    simulated, predicted = (compare(models, y, u, horizon=h).fits[:, 0] for h in (np.inf, 1))
+    assert simulated[0] > simulated[1] + 1.0
+    assert predicted[1] > predicted[0] + 1.0
+
+
 def test_unstable_predictor_is_mirrored():
     process = InnovationSSM([[0.9]], [[1.0]], [[0.4]], [[1.0]])
     y, _ = record(process, 400)
