@@ -1,13 +1,13 @@
 """Associative recall against the number of eidetic slots, chosen by innovation or at random.
 
-Run ``python benchmarks/bmojo_recall.py [seed]``. A sequence is a periodic filler into which pairs (key,
-value) are set at random places; the last tokens repeat the keys in another order and the model must
-name the values. All pairs are farther back than the window and the fading outputs reach. The same
-network, equal in parameters, data and steps, is trained with different numbers of slots: a linear
-layer that adds to each token the one before it, and a layer with attention. What the innovation
-test chooses is compared with a random choice of as many tokens. The predictor learns from its own
-innovations only; S is calibrated on the training sequences. A pair is two surprises, so that 16
-slots hold all of the 8 pairs and nothing else.
+Run ``python benchmarks/bmojo_recall.py [seed]``. A sequence is a periodic filler into which pairs
+(key, value) are set at random places; the last tokens repeat the keys in another order and the
+model must name the values. All pairs are farther back than the window and the fading outputs reach.
+The same network, equal in parameters, data and steps, is trained with different numbers of slots: a
+linear layer that adds to each token the one before it, and a layer with attention. What the
+innovation test chooses is compared with a random choice of as many tokens. The predictor learns
+from its own innovations only; S is calibrated on the training sequences. A pair is two surprises,
+so that 16 slots hold all of the 8 pairs and nothing else.
 """
 
 import sys
