@@ -45,6 +45,9 @@ from .stabilization import stabilized
 __all__ = ["from_model"]
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
+DIGITS = (
+    "The response depends that much on the last digits of A: start from balanced_form(model).model."
+)
 LOUD = 100.0  # how much louder than the linear response a bilinear test response may be
 
 
@@ -333,7 +336,7 @@ def _warn(report: dict[str, str], tol: float, dtype: torch.dtype) -> None:
         warnings.warn(
             f"The layer differs from the model by {error:.1e} of the peak of its response (tol "
             f"{tol:.0e}) in {'float32' if single else 'float64'}. "
-            + ("Use dtype=torch.float64." if single else "Reduce the model first."),
+            + ("Use dtype=torch.float64." if single else DIGITS),
             NumericalWarning,
             stacklevel=3,
         )

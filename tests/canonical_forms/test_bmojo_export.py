@@ -15,6 +15,7 @@ import torch
 
 from canonical_forms import (
     are_equivalent,
+    balanced_form,
     eidetic_fading_form,
     minimal_form,
     simultaneous_form,
@@ -170,14 +171,25 @@ def test_a_long_chain_of_slow_modes():
     check_layer(model, from_model(model, dtype=torch.float32, window=0), 1e-5, steps=500)
 
 
-@pytest.mark.parametrize("cond", [1e5, 1e6])
-def test_a_delay_line_that_coordinates_hide(cond):
-    """No staircase finds it any more: blocks hold it, and the error is told where it is large."""
+def hidden_delay_line(cond):
+    """Return six steps of delay and a mode, in coordinates of this condition number."""
     rng = np.random.default_rng(3)
     left, right = (np.linalg.qr(rng.standard_normal((7, 7)))[0] for _ in range(2))
     T = left * np.geomspace(1.0, 1 / cond, 7) @ right
     A = T @ scipy.linalg.block_diag(np.eye(6, k=1), [[0.5]]) @ np.linalg.inv(T)
-    model = LinearSSM(A, T[:, :1], rng.standard_normal((1, 7)))
+    return LinearSSM(A, T[:, :1], rng.standard_normal((1, 7)))
+
+
+def exact_impulse_response(model, steps):
+    n, p = model.n_states, model.n_outputs
+    system = InnovationSSM(model.A, model.C, np.zeros((n, p)), np.eye(p), B=model.B)
+    return extended_response(system, np.eye(steps, 1)[np.newaxis])[0]
+
+
+@pytest.mark.parametrize("cond", [1e5, 1e6])
+def test_a_delay_line_that_coordinates_hide(cond):
+    """No staircase finds it any more: blocks hold it, and the error is told where it is large."""
+    model = hidden_delay_line(cond)
     with pytest.raises(AccuracyError, match="must not increase"):
         eidetic_fading_form(model)
     with warnings.catch_warnings(record=True) as caught:
@@ -186,9 +198,28 @@ def test_a_delay_line_that_coordinates_hide(cond):
     error = float(layer.provenance["error"])
     assert bool(caught) == (error > 1e-5)
     assert error <= 1e-10 * cond
-    system = InnovationSSM(A, model.C, np.zeros((7, 1)), [[1.0]], B=model.B)
-    wanted = extended_response(system, np.eye(100, 1)[np.newaxis])[0]
-    assert relative(run(layer, np.eye(100, 1))[0], wanted) <= 2 * error
+    got = run(layer, np.eye(100, 1))[0]
+    assert relative(got, exact_impulse_response(model, 100)) <= 2 * error
+
+
+def test_a_layer_can_be_closer_than_a_simulation():
+    if np.finfo(np.longdouble).eps == np.finfo(float).eps:
+        pytest.skip("this machine has no extended precision to compare with")
+    rng = np.random.default_rng(1)
+    left, right = (np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(2))
+    T = left * np.geomspace(1.0, 1e-3, 4) @ right
+    turns = [
+        r * np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+        for r, a in [(0.999, 0.3), (0.99, 2.0)]
+    ]
+    A = T @ scipy.linalg.block_diag(*turns) @ np.linalg.inv(T)
+    model, u = LinearSSM(A, np.ones((4, 1)), np.ones((1, 4))), np.eye(1000, 1)
+    wanted = exact_impulse_response(model, 1000)
+    with pytest.warns(NumericalWarning, match="last digits of A"):
+        layer = from_model(model, dtype=torch.float64, window=0, tol=1e-11)
+    assert relative(run(layer, u)[0], wanted) <= 0.1 * relative(simulate(model, u).y, wanted)
+    moved = from_model(balanced_form(model).model, dtype=torch.float64, window=0, tol=1e-11)
+    assert float(moved.provenance["error"]) <= 1e-11
 
 
 def test_a_forced_diagonal_form_reports_what_it_costs():
@@ -203,7 +234,7 @@ def test_a_forced_diagonal_form_reports_what_it_costs():
     assert 1e-5 < error < 1e-1
     u = np.eye(100, 1)
     assert relative(run(layer, u)[0], simulate(model, u).y) <= 1.01 * error
-    with pytest.warns(NumericalWarning, match="Reduce the model first"):
+    with pytest.warns(NumericalWarning, match="last digits of A: start from balanced_form"):
         from_model(model, dtype=torch.float64, tol=1e-16)
 
 
