@@ -102,9 +102,7 @@ def hankel_factor(
     parts, where = _parts(chunks, inputs)
     reduce, join = dask.delayed(_part_factor), dask.delayed(_joined)
     found = [reduce(part, where, k, past, future, load) for k, part in enumerate(parts)]
-    while len(found) > 1:
-        found = [join(found[k : k + BRANCHES]) for k in range(0, len(found), BRANCHES)]
-    total = found[0].compute() if found else None
+    total = joined_in_tree(join, found).compute() if found else None
     if total is None:
         raise ValueError("`chunks` must hold at least one chunk; it is empty.")
     factor, _ = total
@@ -114,6 +112,13 @@ def hankel_factor(
             f"larger chunks or shorter horizons ({factor.n_samples} samples in all)."
         )
     return factor
+
+
+def joined_in_tree(join: Callable[[list[Any]], Any], items: list[Any]) -> Any:
+    """Return the join of all items (one at least), eight at a time."""
+    while len(items) > 1:
+        items = [join(items[k : k + BRANCHES]) for k in range(0, len(items), BRANCHES)]
+    return items[0]
 
 
 def _dask() -> Any:

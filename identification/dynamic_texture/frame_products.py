@@ -141,6 +141,8 @@ def frame_products(
     mean : (pixels,) ndarray
         Mean frame, float32.
     """
+    if source.strips is not None:
+        return source.strips.products(images)
     most = max(block_rows(source), (READ + 4 * images * _pixels(source)) // _frame_bytes(source))
     tiles: list[tuple[int, int, np.ndarray]] = []
     reference = total = np.zeros(0)
@@ -226,6 +228,8 @@ def weighted_frames(
     (pixels, n) ndarray
         float32.
     """
+    if source.strips is not None:
+        return source.strips.weighted(mean, weights)
     single = weights.astype(np.float32)
     images = np.empty((mean.size, single.shape[1]), dtype=np.float32)
     first = 0

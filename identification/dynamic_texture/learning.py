@@ -106,6 +106,10 @@ def learn(
     anew at each reading; a clip whose frames take more memory than the basis images needs more of
     them.
 
+    A Dask array is reduced by Dask's workers, strip by strip of the picture (chunks that hold all
+    times; other chunks are cut anew), and only products and basis images travel. A clip that takes
+    a sketch streams through the calling process.
+
     Stability: eigenvalues of A beyond 1 - 1/T, a memory as long as the clip, are moved to this
     radius, or to half that distance from the unit circle, a quarter, and so on, the first that
     costs at most one percent of the one-step error (beyond what the last one costs: no stable

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from realization.internal import as_instance, as_integer, as_real
 
 from .array_files import ArrayReader, ArraySink, NpzReader, open_npy
 from .picture import Picture
+
+if TYPE_CHECKING:
+    from .strips import Strips
 
 __all__ = ["FrameSource", "VideoWriter", "open_writer", "read_video"]
 
@@ -69,6 +72,8 @@ class FrameSource:
         header says.
     stream : callable
         Returns a new iterator over blocks of a given size.
+    strips : Strips, optional
+        What reduces the frames where they are, if they are a Dask array's.
     """
 
     shape: tuple[int, int, int]
@@ -76,6 +81,7 @@ class FrameSource:
     dtype: np.dtype
     length: int | None
     stream: Callable[[int], Iterator[np.ndarray]]
+    strips: Strips | None = None
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """Yield the frames in time order, `size` at a time, the last block with what is left.
@@ -126,7 +132,8 @@ def read_video(
     video : path, array_like, iterable or FrameSource
         A video file (mp4, webm, avi, mkv, ...: whatever FFmpeg reads; extra ``video``), an animated
         gif, webp, apng or tiff, a folder of images (in the natural order of their names: 9 before
-        10), npz or npy, an array (T, H, W), (T, H, W, 1) or (T, H, W, 3), or an iterable of frames.
+        10), npz or npy, an array (T, H, W), (T, H, W, 1) or (T, H, W, 3), Dask's too, or an
+        iterable of frames.
     fps : float, optional
         Frames per second of the clip before `stride`; default what the file says, else 25.
     start, stop, stride : int, optional
@@ -197,6 +204,10 @@ def _reader(video: Any) -> Reader | None:
     """Return what reads a path or an array; None for an iterable of frames."""
     if isinstance(video, (str, Path)):
         return _file_reader(Path(video))
+    if type(video).__module__.startswith("dask.array"):
+        from .strips import DaskReader
+
+        return DaskReader.opened(video)
     if hasattr(video, "__array__"):
         return ArrayReader("`video`", None, np.asarray(video))
     if not isinstance(video, Iterable) or isinstance(video, (bytes, dict)):
@@ -257,7 +268,9 @@ def _source(reader: Reader, chosen: slice, picture: Picture, fps: float) -> Fram
             yield np.stack(batch)
 
     length = None if reader.length is None else len(range(reader.length)[chosen])
-    return FrameSource(shape, float(fps), ready.dtype, length, stream)
+    find = getattr(reader, "strips", None)  # the reader of Dask arrays has it
+    strips = None if find is None else find(chosen, picture)
+    return FrameSource(shape, float(fps), ready.dtype, length, stream, strips)
 
 
 def _spooled(frames: Iterable[Any], chosen: slice, picture: Picture) -> np.ndarray:
