@@ -7,7 +7,9 @@ past, says nothing about the inputs that follow. The test compares the regressio
     [past, u_t]    and    [past, u_t, u_(t+1), ..., u_(t+future-1)]
 
 by the likelihood ratio. The past of both signals whitens both, so that neither coloured noise nor a
-coloured input raises a false alarm.
+coloured input raises a false alarm. Where a past of finite length does not quite do that, for plant
+and input alike, a small correlation remains that long records make significant: correlations below
+``NEGLIGIBLE`` are not mentioned.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from .projections import ROUNDING, FactorBlocks, full_rank
 __all__ = ["FeedbackTest", "data_warnings", "excitation_warning", "feedback_test"]
 
 FEEDBACK_LEVEL = 1e-3  # probability of a false alarm
+NEGLIGIBLE = 0.05  # correlation of innovations and later inputs that is no reason for a warning
 NEW = 1e-8  # relative size below which what a signal adds to the past is rounding
 DRIFT_SHARE = 0.2  # of the variance of an output, above which a straight line is mentioned
 DRIFT_RECORDS = 0.2  # time constants longer than this part of a run cannot be told from a drift
@@ -166,7 +169,7 @@ def excitation_warning(blocks: FactorBlocks, u0: np.ndarray, needed: int, why: s
 def _feedback(blocks: FactorBlocks, feedthrough: bool) -> str:
     """Return a sentence when the inputs follow the outputs."""
     test = feedback_test(blocks, feedthrough=feedthrough)
-    if test.p_value >= FEEDBACK_LEVEL:
+    if test.p_value >= FEEDBACK_LEVEL or test.correlation < NEGLIGIBLE:
         return ""
     which = "later" if feedthrough else "present and later"
     chance = max(test.p_value, np.finfo(float).tiny)  # below it the p-value underflows

@@ -72,6 +72,18 @@ def test_a_slow_plant_with_white_noise_raises_no_alarm():
     assert alarms <= 2
 
 
+def test_a_past_that_is_too_short_is_no_feedback():
+    plant = InnovationSSM(
+        [[0.985, 0.1], [-0.1, 0.985]], [[1.0, 0.0]], [[0.0], [0.0]], [[25.0]], B=[[0.5], [1.0]]
+    )
+    rng = np.random.default_rng(1)
+    u = open_loop_input("differenced", 40000, 1, rng)
+    y = simulate(plant, u, noise=True, rng=rng).y
+    assert feedback_test(compressed(y, u, 8), feedthrough=True).p_value < FEEDBACK_LEVEL
+    found = subspace_id(y, u, 2, method="moesp", past=8, future=8, bd="factor")
+    assert not any("feedback" in text for text in found.warnings)
+
+
 @pytest.mark.parametrize(
     ("plant", "gain", "delay", "feedthrough"),
     [
