@@ -154,9 +154,9 @@ def subspace_id(
     the rest; the least-squares routes add O(T p (n m)^2). Nothing is changed silently: offsets are
     in ``result.offset``, everything else in ``result.warnings``. Limits: "n4sid", "moesp", "cva"
     and "ivm" assume open loop (inputs chosen without looking at the outputs), which is tested (a
-    false alarm in about 1000 records); eigenvalues of an estimated A may be unstable, which is reported,
-    as are an input that excites too little and a drift; outputs are weighed in the units given
-    ("n4sid" most): choose units in which they are of similar size.
+    false alarm in about 1000 records); an unstable A, an input that excites too little and a drift
+    are reported; outputs are weighed in the units given ("n4sid" most): choose units in which they
+    are of similar size.
 
     References
     ----------
