@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy
 
-from .lag_sums import lag_sums
+from .lag_sums import own_lag_sums
 
 __all__ = ["gram_factor", "hankel_gram"]
 
@@ -104,7 +104,7 @@ def hankel_gram(w: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
         Sums of the columns.
     """
     count, channels = w.shape[0] - window + 1, w.shape[1]
-    first = lag_sums(w, w[:count], window - 1)  # [k, a, b]: the sum of w_{t+k, a} w_{t, b}
+    first = own_lag_sums(w, window - 1)  # [k, a, b]: the sum of w_{t+k, a} w_{t, b}
     gram = np.empty((window, channels, window, channels))
     gram[0] = first.transpose(2, 0, 1)
     gram[:, :, 0] = first

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from identification.lag_sums import lag_sums
+from identification.lag_sums import lag_sums, own_lag_sums
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,16 @@ def test_sums_equal_the_products_added_one_by_one(T, p, q, lags):
     eps = np.finfo(float).eps
     bound = 10 * eps * np.log2(lags + 2) * np.linalg.norm(a) * np.linalg.norm(b)
     assert np.abs(sums - direct).max() <= bound
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    ("T", "c", "lags"),
+    [(2, 1, 1), (40, 2, 39), (513, 1, 1), (1063, 2, 39), (5000, 3, 7), (70_000, 2, 80)],
+)
+def test_own_sums_are_the_sums_of_a_signal_with_itself(T, c, lags, order):
+    w = np.asarray(np.random.default_rng(T).standard_normal((T, c)), order=order)
+    expected = lag_sums(w, w[: T - lags], lags)
+    eps = np.finfo(float).eps
+    bound = 10 * eps * np.log2(lags + 2) * np.linalg.norm(w) ** 2
+    assert np.abs(own_lag_sums(w, lags) - expected).max() <= bound
