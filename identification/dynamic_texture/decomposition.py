@@ -71,7 +71,8 @@ def decompose(source: FrameSource, limit: int, *, progress: bool = False) -> Dec
     Returns
     -------
     Decomposition
-        All principal components of a short clip, the `limit` leading ones of a long one.
+        All principal components of a short clip, the `limit` leading ones of a long one and some
+        more that are less accurate.
     """
     if source.length is not None and source.length > max(MANY, RATIO * limit):
         from .sketching import sketched

@@ -1,6 +1,6 @@
 r"""The leading principal components of a long clip by subspace iteration, in a few passes.
 
-    pass 0      S = sum_t (y_t - mean) omega_t'         omega_t random, l = limit + 10 of them
+    pass 0      S = sum_t (y_t - mean) omega_t'         omega_t random, l > limit of them
     pass k      Q = orth(S),  z_t = Q'(y_t - mean),  S = sum_t (y_t - mean) z_t'
 
 Each pass is one power iteration. Passes end when the variance in the leading `limit` directions
@@ -19,7 +19,7 @@ from .video import FrameSource
 
 __all__ = ["sketched"]
 
-EXTRA = 10  # directions beyond those wanted
+EXTRA = 10  # directions at least, or half as many, beyond those wanted
 PASSES = 8
 SETTLED = 1e-6  # of the variance: growth from one pass to the next
 
@@ -44,8 +44,9 @@ def sketched(
     -------
     mean : (pixels,) ndarray
         Mean frame, float32.
-    z : (T, limit) ndarray
-        Coordinates.
+    z : (T, l) ndarray
+        Coordinates; those behind the first `limit` are less accurate, and serve to measure what
+        the first ones leave out.
     power : (T,) ndarray
         Squared norms of the centred frames.
     lag : (T - 1,) ndarray
@@ -53,7 +54,7 @@ def sketched(
     images : callable
         Basis images and their coordinates.
     """
-    mean, S = _random_sums(source, limit + EXTRA, progress)
+    mean, S = _random_sums(source, limit + max(EXTRA, limit // 2), progress)
     captured = 0.0
     for k in range(1, PASSES + 1):
         Q, _ = orthonormal(_independent(S))
@@ -62,7 +63,7 @@ def sketched(
         before, captured = captured, float(values[::-1][:limit].sum())
         if captured - before <= SETTLED * captured:
             break
-    V = vectors[:, ::-1][:, :limit]
+    V = vectors[:, ::-1]
     z = z @ V
 
     def images(order: int) -> tuple[np.ndarray, np.ndarray]:
