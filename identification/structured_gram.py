@@ -9,8 +9,8 @@ k + 1) the window moves by one sample:
     G_{jk} = \sum_{t<J} w_{t+j} w_{t+k}^\top, \qquad
     G_{j+1,k+1} = G_{jk} - w_j w_k^\top + w_{J+j} w_{J+k}^\top,
 
-so the first block row, sums of lagged products, decides all of it: O(T c^2) operations for c
-channels where the product of the matrix with itself takes O(T (s c)^2).
+so the first block row, sums of lagged products, decides all of it: O(T c (log s + s c / 8))
+operations for c channels where the product of the matrix with itself takes O(T (s c)^2).
 
 A Gram matrix squares the condition number. It is therefore formed of centred data (the mean returns
 afterwards, exactly), with every column scaled to unit length, and its triangular factor is returned
