@@ -68,8 +68,8 @@ class HankelFactor:
 
     Notes
     -----
-    T samples of c = m + p channels cost O(T c (log d + d / 8)) operations and, for each piece of 2^21
-    numbers, O(d^3); where QR is needed, O(T d^2). Memory: O(d^2) and a piece.
+    T samples of c = m + p channels cost O(T c (log d + d / 8)) operations and, for each piece of
+    2^21 numbers, O(d^3); where QR is needed, O(T d^2). Memory: O(d^2) and a piece.
 
     The triangular factor of a Gram matrix with condition number :math:`\kappa^2` has relative
     errors of about :math:`\epsilon \kappa^2` in its smallest direction, against :math:`\epsilon
