@@ -1,17 +1,19 @@
-"""Held-out fits on measured plants: ours with the published orders, and with no options at all.
+"""Held-out fits on measured plants with no options at all, and what a large record costs.
 
 The first half of each record identifies, the second half validates; means of the first half are
 removed by the identification itself; the initial state of the validation run is fitted. Fit is
-100 (1 - |y - y_hat| / |y - mean y|), averaged over the outputs. The columns to compare with are the
-best published figures of nfoursid, SIPPY, IPSID and PO-MOESP for the same split (for the last four
-sets: a fixed horizon of 15 and a fixed order).
+100 (1 - |y - y_hat| / |y - mean y|), averaged over the outputs. "published" is the best figure of
+nfoursid, SIPPY, IPSID and PO-MOESP for the same split (for the last four sets that of PO-MOESP
+with horizon 15 and a fixed order); the goal is half a point below it. "same order" is ours with the
+horizon and order of those figures; then no options, its margin over the goal, and its time.
 
-    STOCHASTIC_REALIZATION_DATA=folder python benchmarks/measured_plants.py
+    STOCHASTIC_REALIZATION_DATA=folder python benchmarks/measured_plants.py [SET ...] [large]
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -19,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from identification import compare, subspace_id
+from realization import InnovationSSM, simulate
 
 # file, columns of y and u, horizon, order, best published simulation and one-step fit
 SETS = {
@@ -31,6 +34,7 @@ SETS = {
     "pH": ("daisy/pHdata.dat", [3], [1, 2], 15, 4, -94.9, 35.5),
     "tanks": ("nonlinear/cascaded_tanks.csv", [], [], 15, 4, 73.0, 94.1),
 }
+ALLOWED = 0.5  # below the best published figure
 
 
 def halves(root: Path, name: str) -> tuple[np.ndarray, ...]:
@@ -44,12 +48,35 @@ def halves(root: Path, name: str) -> tuple[np.ndarray, ...]:
     return table[:half, y], table[:half, u], table[half:, y], table[half:, u]
 
 
-def main() -> None:
+def large_record() -> None:
+    """Print what 100 000 samples of two inputs and two outputs cost."""
+    rng = np.random.default_rng(0)
+    modes = np.array([0.95, 0.9, 0.8, 0.7, -0.5, 0.3])
+    B, C, K = rng.standard_normal((6, 2)), rng.standard_normal((2, 6)), np.zeros((6, 2))
+    K[:2] = 0.1 * np.eye(2)
+    plant = InnovationSSM(np.diag(modes), C, K, np.eye(2), B=B)
+    u = rng.standard_normal((100_000, 2))
+    y = simulate(plant, u, noise=True, rng=rng).y
+    for focus in ("simulation", "prediction"):
+        start = time.process_time()
+        result = subspace_id(y, u, focus=focus)
+        seconds = time.process_time() - start
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(
+            f"1e5 samples, 2 inputs and 2 outputs, {focus}: {seconds:.1f} s of CPU (goal 60), "
+            f"peak memory {memory:.2f} GiB (goal 1)  {result.trials[0]}",
+            flush=True,
+        )
+
+
+def main(names: list[str]) -> None:
     root = os.environ.get("STOCHASTIC_REALIZATION_DATA")
     if not root:
         sys.exit("set STOCHASTIC_REALIZATION_DATA to the folder with the measured records")
-    print(f"{'':10} {'focus':11} {'published':>9} {'same order':>10} {'no options':>10} {'s':>6}")
-    for name in SETS:
+    columns = ("published", "same order", "no options", "margin", "s")
+    print("| set | focus | " + " | ".join(columns) + " | chosen |")
+    print("|---|---|" + "---:|" * len(columns) + "---|")
+    for name in [name for name in SETS if not names or name in names]:
         y, u, y_new, u_new = halves(Path(root), name)
         *_, horizon, order, simulation, prediction = SETS[name]
         for focus, steps, published in (
@@ -63,12 +90,15 @@ def main() -> None:
             fits = [
                 compare(result, y_new, u_new, horizon=steps).fits.mean() for result in (same, free)
             ]
+            margin = fits[1] - published + ALLOWED
             print(
-                f"{name:10} {focus:11} {published:9.2f} {fits[0]:10.2f} {fits[1]:10.2f} "
-                f"{seconds:6.1f}  {free.trials[0]}",
+                f"| {name} | {focus} | {published:.2f} | {fits[0]:.2f} | {fits[1]:.2f} | "
+                f"{margin:+.2f} | {seconds:.1f} | {free.trials[0]} |",
                 flush=True,
             )
+    if not names or "large" in names:
+        large_record()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

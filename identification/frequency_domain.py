@@ -141,7 +141,7 @@ def frequency_subspace_id(
         regressors = np.concatenate([regressors, np.broadcast_to(np.eye(p), (N, p, p))], axis=2)
     left = _real_rows(scale[:, None, None] * regressors).reshape(2 * N * p, -1)
     right = _real_rows(scale[:, None, None] * G).reshape(2 * N * p, m)
-    solution = scipy.linalg.lstsq(left, right)[0]
+    solution = np.linalg.lstsq(left, right, rcond=None)[0]
     D = solution[order:] if feedthrough else np.zeros((p, m))
     return LinearSSM(A, solution[:order], C, D, dt=dt)
 
@@ -226,9 +226,9 @@ def _state_equation(
             stacklevel=3,
         )
     gamma = gamma[:, :order]
-    return scipy.linalg.lstsq(gamma[:-p], gamma[p:])[0], gamma[:p]
+    return np.linalg.lstsq(gamma[:-p], gamma[p:], rcond=None)[0], gamma[:p]
 
 
 def _real_rows(rows: np.ndarray) -> np.ndarray:
     """Stack the real parts of the rows on their imaginary parts."""
-    return np.concatenate([rows.real, rows.imag])
+    return np.concatenate([np.real(rows), np.imag(rows)])

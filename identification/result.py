@@ -41,17 +41,20 @@ class Trial:
         State dimension.
     fit : float
         Mean fit percentage over the outputs on the held-out blocks.
+    refined : bool
+        Whether some steps of ``pem`` followed.
     """
 
     method: str
     horizon: int
     order: int
     fit: float
+    refined: bool = False
 
     def __str__(self) -> str:
         """Return the trial as a line of text."""
         text = f"{self.method}, past = future = {self.horizon}, order {self.order}"
-        return f"{text}: {self.fit:.2f} %"
+        return f"{text}{', refined by pem' if self.refined else ''}: {self.fit:.2f} %"
 
 
 @register_record

@@ -4,8 +4,9 @@ Every run is cut into three blocks. A configuration is identified on two of them
 third, in turn; its score is the fit of all held-out outputs together, in the sense of the focus.
 The factor of two blocks is the merge of their factors, so each block is compressed once a horizon.
 
-The search is coarse first (few orders, one fold), then fine around the best: every choice and
-every score is kept, nothing is random, and no data but the estimation record are used.
+The search is coarse first (few orders, one fold), then fine around the best; the choice and the
+best fit are then refined by prediction error or simulation error, and compete once more. Every
+choice and every score is kept, nothing is random, and no data but the estimation record are used.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from realization import InnovationSSM
 from .data import Experiments
 from .hankel_factor import HankelFactor
 from .projections import FactorBlocks
+from .refinement import Refinement
 from .result import Trial
 from .validation import MAX_GROWTH, fitted_output, growth
 
-__all__ = ["search"]
+__all__ = ["Refine", "search"]
 
 FOLDS = 3
 HORIZONS = (10, 15, 20, 30)
@@ -42,6 +44,8 @@ Estimate = Callable[
     [Any, FactorBlocks, Experiments, Sequence[int]],
     Iterator[tuple[int, InnovationSSM, np.ndarray | float]],
 ]
+Refine = Callable[[InnovationSSM, np.ndarray | float, Experiments], Refinement | None]
+Key = tuple[str, int, int, bool]  # method, horizon, order, refined
 
 
 class _Folds:
@@ -56,7 +60,8 @@ class _Folds:
             np.sum((y - y.mean(0)) ** 2, axis=0) for b in self.blocks for y in b.y if len(y)
         )
         self.factors: dict[int, list[HankelFactor]] = {}
-        self.errors: dict[tuple[str, int, int], dict[int, np.ndarray]] = {}
+        self.errors: dict[Key, dict[int, np.ndarray]] = {}
+        self.models: dict[Key, dict[int, tuple[InnovationSSM, np.ndarray | float]]] = {}
 
     def allows(self, horizon: int) -> bool:
         """Tell whether two blocks hold enough columns for a horizon."""
@@ -69,7 +74,7 @@ class _Folds:
 
     def run(self, method: str, horizon: int, orders: Sequence[int], fold: int) -> None:
         """Identify without one block, for several orders, and score on it."""
-        new = [n for n in orders if fold not in self.errors.get((method, horizon, n), {})]
+        new = [n for n in orders if fold not in self.errors.get((method, horizon, n, False), {})]
         if not new:
             return
         if horizon not in self.factors:
@@ -82,27 +87,54 @@ class _Folds:
         for k in others[1:]:
             factor = factor.merge(self.factors[horizon][k])
         blocks = FactorBlocks.from_factor(factor, remove_means=self.remove_means)
-        training = replace(
+        for order, model, offset in self.estimate(method, blocks, self._without(fold), new):
+            self._score((method, horizon, order, False), fold, model, offset)
+
+    def refine(self, trial: Trial, refine: Refine) -> None:
+        """Refine the models of a trial without each block in turn, and score them on it."""
+        key = (trial.method, trial.horizon, trial.order)
+        for fold in range(FOLDS):
+            model, offset = self.models[*key, False][fold]
+            found = refine(model, offset, self._without(fold))
+            if found is None:
+                return
+            self._score((*key, True), fold, found.model, found.inputs.y_offset)
+
+    def _without(self, fold: int) -> Experiments:
+        """Return the record without one block, as separate runs."""
+        others = [block for k, block in enumerate(self.blocks) if k != fold]
+        return replace(
             self.blocks[0],
-            y=tuple(run for k in others for run in self.blocks[k].y),
-            u=tuple(run for k in others for run in self.blocks[k].u),
+            y=tuple(run for block in others for run in block.y),
+            u=tuple(run for block in others for run in block.u),
         )
-        for order, model, offset in self.estimate(method, blocks, training, new):
-            error = _squared_errors(model, self.blocks[fold], offset, self.horizon_scored)
-            known = self.errors.setdefault((method, horizon, order), {})
-            if fold not in known or error.sum() < known[fold].sum():
-                known[fold] = error
+
+    def _score(self, key: Key, fold: int, model: InnovationSSM, offset: np.ndarray | float) -> None:
+        """Keep a model and its errors on a block, if no better one of its kind is known."""
+        error = _squared_errors(model, self.blocks[fold], offset, self.horizon_scored)
+        known = self.errors.setdefault(key, {})
+        if fold not in known or error.sum() < known[fold].sum():
+            known[fold] = error
+            self.models.setdefault(key, {})[fold] = model, offset
 
     def trials(self, folds: Sequence[int]) -> list[Trial]:
         """Return the configurations scored on all of these folds, best first."""
         spread = sum(np.sum((y - y.mean(0)) ** 2, axis=0) for k in folds for y in self.blocks[k].y)
         spread = np.where(np.asarray(spread) > 0, spread, 1.0)
         found = []
-        for (method, horizon, order), errors in self.errors.items():
+        for (method, horizon, order, refined), errors in self.errors.items():
             if all(k in errors for k in folds):
                 ratio = np.sqrt(np.add.reduce([errors[k].sum(axis=0) for k in folds]) / spread)
-                found.append(Trial(method, horizon, order, float(100 * (1 - ratio.mean()))))
-        return sorted(found, key=lambda t: (-t.fit, t.order, t.horizon, t.method))
+                fit = float(100 * (1 - ratio.mean()))
+                found.append(Trial(method, horizon, order, fit, refined))
+        return sorted(found, key=lambda t: (-t.fit, t.order, t.horizon, t.method, t.refined))
+
+    def ranked(self) -> list[Trial]:
+        """Return the trials on all folds: the choice first, the others by their fit."""
+        trials = self.trials(range(FOLDS))
+        equals = [trial for trial in trials if self.no_worse(trial, trials[0])]
+        chosen = min(equals, key=lambda trial: trial.order, default=None)
+        return sorted(trials, key=lambda trial: trial is not chosen)
 
     def no_worse(self, trial: Trial, best: Trial) -> bool:
         """Tell whether a trial's error differs from the best one's by what chance explains.
@@ -111,7 +143,9 @@ class _Folds:
         short record that is wide, so a loss of more than 10 % is never put down to chance.
         """
         errors = [
-            np.vstack([self.errors[t.method, t.horizon, t.order][k] for k in range(FOLDS)])
+            np.vstack(
+                [self.errors[t.method, t.horizon, t.order, t.refined][k] for k in range(FOLDS)]
+            )
             for t in (trial, best)
         ]
         if not np.isfinite(errors[0]).all():
@@ -126,6 +160,7 @@ class _Folds:
 def search(
     data: Experiments,
     estimate: Estimate,
+    refine: Refine | None,
     *,
     methods: Sequence[str],
     horizon: int | None,
@@ -142,6 +177,8 @@ def search(
         The estimation record, around its operating point.
     estimate : callable
         ``estimate(method, blocks, data, orders)`` yields (order, model, output offset).
+    refine : callable or None
+        ``refine(model, output offset, data)`` returns both, refined, or None; None refines nothing.
     methods : sequence of str
         Methods to compare.
     horizon : int or None
@@ -187,11 +224,13 @@ def search(
             near = [n for n in ORDERS if 0.6 * trial.order <= n <= 1.7 * trial.order]
             others = [s for s in horizons if s != trial.horizon]
             _refine(folds, data, trial.method, others, near if order is None else [order])
+    ranked = folds.ranked()
+    if refine is not None and ranked:
+        for trial in {ranked[0], max(ranked, key=lambda trial: trial.fit)}:
+            folds.refine(trial, refine)
+        ranked = folds.ranked()
     bar.close()
-    trials = folds.trials(range(FOLDS))
-    equals = [trial for trial in trials if folds.no_worse(trial, trials[0])]
-    chosen = min(equals, key=lambda trial: trial.order, default=None)
-    return tuple(sorted(trials, key=lambda trial: trial is not chosen))
+    return tuple(ranked)
 
 
 def _squared_errors(

@@ -36,18 +36,21 @@ from .noise_model import kalman_gain
 from .order import CRITERIA, OrderTable, largest_order, order_table
 from .preparation import OrderError, checked_data, horizons, prepared, require_order, require_rank
 from .projections import WEIGHTS, FactorBlocks, Weight, WeightedSubspace, weighted_subspace
+from .refinement import Refinement, refined
 from .result import IdentificationResult, Trial
-from .selection import search
+from .selection import Refine, search
+from .threads import one_blas_thread
 from .validation import MAX_GROWTH, growth, record_fit, residual_covariance
 
 __all__ = ["state_equation", "subspace_id"]
 
 Method = Weight | ClosedLoopMethod
 METHODS: tuple[Method, ...] = (*WEIGHTS, *CLOSED_LOOP)
-# by method="auto"
-SEARCHED: tuple[Method, ...] = ("n4sid", "moesp", "cva", "ssarx", "pbsid", "regularized_arx")
+SEARCHED: tuple[Method, ...] = ("n4sid", "moesp", "cva", "ssarx", "pbsid")  # by method="auto"
+TO_PREDICT: tuple[Method, ...] = (*SEARCHED, "regularized_arx")  # the same, with open order
 
 
+@one_blas_thread
 def subspace_id(
     y: Any = None,
     u: Any = None,
@@ -90,12 +93,11 @@ def subspace_id(
         from the factor.
     method : str, default "auto"
         "n4sid", "moesp", "cva" or "ivm" for inputs chosen in open loop; "ssarx", "pbsid", "parsim"
-        or "regularized_arx" for data under feedback too, the last also for short and noisy
-        records; "auto" chooses among all but "ivm" and "parsim", and among horizons and orders
-        where they are left open, on held-out blocks of the record, in the sense of `focus`: the
-        smallest order that the best fit does not clearly beat. A record too short for blocks, or
-        given with its `factor`, compares all methods by their fit on itself; a `factor` alone takes
-        "moesp".
+        or "regularized_arx" for data under feedback too. "auto" chooses among all but "ivm" and
+        "parsim" ("regularized_arx" to predict with open order only), and horizon and order where
+        open, on held-out blocks of the record in the sense of `focus`: the smallest order that the
+        best fit does not clearly beat, refined by ``pem`` if the blocks ask for it and `bd` is
+        open. A record too short, or with `factor`, uses its own fits; `factor` alone "moesp".
     weight : str, optional
         Weighting of the singular value decomposition, when it is not the method's own; "cva" and
         "ivm" whiten the future of "pbsid" and "parsim".
@@ -150,8 +152,9 @@ def subspace_id(
 
     Notes
     -----
-    Cost: O(T (s (m + p))^2) operations for the factor with s = past + future, O((s (m + p))^3) for
-    the rest; the least-squares routes add O(T p (n m)^2). Nothing is changed silently: offsets are
+    Cost, with d = (past + future)(m + p): O(T (m + p) (log d + d / 8)) operations for the factor
+    (O(T d^2) where the data are ill-conditioned), O(d^3) for the rest; the least-squares routes
+    add O(T p (n m)^2). BLAS runs on one thread. Nothing is changed silently: offsets are
     in ``result.offset``, everything else in ``result.warnings``. Limits: "n4sid", "moesp", "cva"
     and "ivm" assume open loop (inputs chosen without looking at the outputs), which is tested (a
     false alarm in about 1000 records); an unstable A, an input that excites too little and a drift
@@ -189,6 +192,8 @@ def subspace_id(
     # 1 the data, around their operating point
     raw, lag = checked_data(y, u, factor, dt, bd), as_integer("delay", delay)
     data, y0, u0 = prepared(raw, lag, factor, offset == "estimate")
+    refine = partial(refined, focus=focus, estimate_offset=offset == "estimate", stable=stable)
+    refining = refine if method == bd == "auto" else None
     if bd == "auto":
         bd = "factor" if data is None or method == "n4sid" else focus
     if method == "auto":
@@ -201,7 +206,9 @@ def subspace_id(
     held_out = method == "auto" or (criterion == "cv" and order == "auto")
     if held_out and factor is None and data is not None:
         tried = SEARCHED if method == "auto" else methods
-        trials = _trials(plan, data, tried, past, future, progress)
+        if method == order == "auto" and focus == "prediction":
+            tried = TO_PREDICT
+        trials = _trials(plan, data, tried, past, future, refining, progress)
     if trials:
         methods = (trials[0].method,)  # pyright: ignore[reportAssignmentType]
         past = future = trials[0].horizon
@@ -232,6 +239,9 @@ def subspace_id(
     if data is not None and len(found) > 1:
         found.sort(key=lambda c: -_score(c, data, focus))
     best = found[0]
+    if trials and trials[0].refined:
+        assert data is not None
+        best = best.after(refine(best.model, best.inputs.y_offset, data))
     # 8 the model and its evidence
     doubts = data_warnings(
         blocks, best.model, data, u0, method=best.method, feedthrough=feedthrough
@@ -275,6 +285,14 @@ class _Candidate:
     table: OrderTable | None
     singular_values: np.ndarray
     warnings: tuple[str, ...]
+    covariance: np.ndarray | None = None
+
+    def after(self, found: Refinement | None) -> _Candidate:
+        """Return the candidate with a refined model, if there is one."""
+        if found is None:
+            return self
+        inputs = replace(found.inputs, warnings=self.inputs.warnings)
+        return replace(self, model=found.model, inputs=inputs, covariance=found.covariance)
 
 
 def _trials(
@@ -283,6 +301,7 @@ def _trials(
     methods: Sequence[Method],
     past: int | None,
     future: int | None,
+    refine: Refine | None,
     progress: bool,
 ) -> tuple[Trial, ...]:
     """Return what was tried on held-out blocks of the record, the choice first."""
@@ -291,6 +310,7 @@ def _trials(
     return search(
         data,
         partial(_estimates, plan),
+        refine,
         methods=methods,
         horizon=past or future,
         order=None if plan.order == "auto" else plan.order,
@@ -445,9 +465,10 @@ def _result(
     """Assemble the result: delay, innovation covariance, initial states, fits, warnings."""
     y0, u0 = offset[0] + best.inputs.y_offset, offset[1]
     model, x0 = best.model, best.inputs.x0
-    warnings, fits = list(best.warnings), {}
+    warnings, fits, covariance = list(best.warnings), {}, best.covariance
     if raw is not None and data is not None:
         if options["delay"]:
+            covariance = None  # of the model without the delay line
             model = add_input_delay(model, options["delay"])
             data = replace(
                 raw, y=tuple(run - offset[0] for run in raw.y), u=tuple(run - u0 for run in raw.u)
@@ -474,6 +495,7 @@ def _result(
         options=options,
         offset=(y0, u0),
         warnings=tuple(warnings),
+        covariance=covariance,
         fits=fits,
         n_samples=factor.n_samples if raw is None else raw.n_samples,
         output_names=raw.output_names if raw else (),

@@ -1,0 +1,100 @@
+"""A few steps of ``pem`` inside ``subspace_id``: as many as the size of the record allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from realization import InnovationSSM
+from realization.internal import stability_margin
+
+from .data import Experiments
+from .input_matrices import InputMatrices
+
+__all__ = ["Refinement", "refined", "steps"]
+
+MOST_STEPS = 10
+BUDGET = 6e8  # multiplications for the squares of one Jacobian, over all steps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refinement:
+    """A refined model on its record.
+
+    Parameters
+    ----------
+    model : InnovationSSM
+        The model, in deviations.
+    inputs : InputMatrices
+        B, D, initial states and output offset.
+    covariance : ndarray or None
+        Of the entries of the model.
+    """
+
+    model: InnovationSSM
+    inputs: InputMatrices
+    covariance: np.ndarray | None
+
+
+def steps(model: InnovationSSM, data: Experiments) -> int:
+    """Return how many steps of ``pem`` the record allows: up to 10, none for a very large one."""
+    n, m, p = model.n_states, model.n_inputs, model.n_outputs
+    unknowns = n * (m + 2 * p) + p * m
+    return min(MOST_STEPS, int(BUDGET / (data.n_samples * p * max(unknowns, 1) ** 2)))
+
+
+def refined(
+    model: InnovationSSM,
+    y_offset: np.ndarray | float,
+    data: Experiments,
+    *,
+    focus: str,
+    estimate_offset: bool,
+    stable: bool,
+) -> Refinement | None:
+    """Return a refined model, None where nothing can be refined or stability would be lost.
+
+    Parameters
+    ----------
+    model : InnovationSSM
+        The start, in deviations.
+    y_offset : (p,) ndarray or float
+        Constant to be subtracted from the outputs.
+    data : Experiments
+        The record, in deviations but for `y_offset`.
+    focus : str
+        "prediction" or "simulation".
+    estimate_offset : bool
+        Refine the output offset too.
+    stable : bool
+        Accept stable models only.
+
+    Returns
+    -------
+    Refinement or None
+        The refined model.
+    """
+    from .prediction_error import pem  # which itself may identify again, with subspace_id
+
+    count = steps(model, data)
+    if count == 0 or model.n_states == 0 or (focus == "simulation" and model.n_inputs == 0):
+        return None
+    deviations = replace(data, y=tuple(run - y_offset for run in data.y))
+    try:
+        with np.errstate(all="ignore"):  # overflow is an error of pem, or a step it refuses
+            found = pem(
+                replace(model, dt=data.dt),
+                deviations,
+                focus=focus,  # pyright: ignore[reportArgumentType]
+                offset="estimate" if estimate_offset else "none",
+                max_iterations=count,
+            )
+    except (ValueError, np.linalg.LinAlgError):  # too short a record, or errors that overflow
+        return None
+    moved = found.model
+    assert isinstance(moved, InnovationSSM)
+    if stable and stability_margin(moved.A, 1.0) <= 0:
+        return None
+    inputs = InputMatrices(moved.B, moved.D, found.x0, y_offset + found.offset[0])
+    return Refinement(replace(moved, dt=1.0), inputs, found.covariance)
