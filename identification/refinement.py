@@ -52,6 +52,7 @@ def refined(
     focus: str,
     estimate_offset: bool,
     stable: bool,
+    least: int = 0,
 ) -> Refinement | None:
     """Return a refined model, None where nothing can be refined or stability would be lost.
 
@@ -69,6 +70,8 @@ def refined(
         Refine the output offset too.
     stable : bool
         Accept stable models only.
+    least : int
+        Fewest steps, whatever the size of the record.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def refined(
     """
     from .prediction_error import pem  # which itself may identify again, with subspace_id
 
-    count = steps(model, data)
+    count = max(steps(model, data), least)
     if count == 0 or model.n_states == 0 or (focus == "simulation" and model.n_inputs == 0):
         return None
     deviations = replace(data, y=tuple(run - y_offset for run in data.y))

@@ -241,7 +241,7 @@ def subspace_id(
     best = found[0]
     if trials and trials[0].refined:
         assert data is not None
-        best = best.after(refine(best.model, best.inputs.y_offset, data))
+        best = best.after(refine(best.model, best.inputs.y_offset, data, least=1))
     # 8 the model and its evidence
     doubts = data_warnings(
         blocks, best.model, data, u0, method=best.method, feedthrough=feedthrough
