@@ -1,6 +1,9 @@
 """BLAS threads are limited while small matrices are factorised, and put back."""
 
 import inspect
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Barrier
 
 from threadpoolctl import threadpool_limits
 
@@ -30,6 +33,42 @@ def test_limits_and_restores():
         seen, value, other = inside(5, other=7)
         assert (set(seen), value, other) == ({1}, 5, 7)
         assert threads_now() == before
+
+
+class Libraries:
+    """A BLAS of two threads, whose limit is one number."""
+
+    threads = 2
+
+    @contextmanager
+    def limit(self, *, limits):
+        before, self.threads = self.threads, limits
+        yield
+        self.threads = before
+
+
+def test_threads_that_overlap_leave_the_limit_as_it_was(monkeypatch):
+    libraries = Libraries()
+    monkeypatch.setattr(threads, "_libraries", lambda: libraries)
+    steps = [Barrier(2) for _ in range(3)]
+
+    def first():
+        with blas_threads_for(SMALL):
+            steps[0].wait(timeout=10)
+            steps[1].wait(timeout=10)
+            assert libraries.threads == 1
+        steps[2].wait(timeout=10)
+
+    def second():
+        steps[0].wait(timeout=10)
+        with blas_threads_for(SMALL):
+            steps[1].wait(timeout=10)
+            steps[2].wait(timeout=10)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(first), pool.submit(second)]:
+            done.result()
+    assert libraries.threads == 2
 
 
 def test_decorated_functions_keep_their_face():
