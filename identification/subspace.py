@@ -155,18 +155,15 @@ def subspace_id(
     Cost, with d = (past + future)(m + p): O(T (m + p) (log d + d / 8)) operations for the factor
     (O(T d^2) where the data are ill-conditioned), O(d^3) for the rest; the least-squares routes
     add O(T p (n m)^2). BLAS runs on one thread. Nothing is changed silently: offsets are
-    in ``result.offset``, everything else in ``result.warnings``. Limits: "n4sid", "moesp", "cva"
-    and "ivm" assume open loop (inputs chosen without looking at the outputs), which is tested (a
-    false alarm in about 1000 records); an unstable A, an input that excites too little and a drift
-    are reported; outputs are weighed in the units given ("n4sid" most): choose units in which they
-    are of similar size.
+    in ``result.offset``, everything else in ``result.warnings``: feedback where a method assumes
+    open loop, an unstable A, an input that excites too little, a drift. Outputs are weighed in the
+    units given ("n4sid" most): choose units in which they are of similar size.
 
     References
     ----------
     P. Van Overschee and B. De Moor, *Subspace Identification for Linear Systems*, Kluwer, 1996.
 
-    M. Verhaegen, "Identification of the deterministic part of MIMO state space models given in
-    innovations form from input-output data", Automatica 30, 1994.
+    M. Verhaegen, Automatica 30, 1994: the deterministic part from instrumental variables.
 
     Examples
     --------
@@ -220,8 +217,7 @@ def subspace_id(
         factor = HankelFactor.from_experiments(data, past=past, future=future)
     elif past is not None or future is not None:
         raise ValueError("`past` and `future` are those of the `factor`; leave them out.")
-    blocks = FactorBlocks.from_factor(factor, remove_means=plan.offset)
-    require_order(blocks, plan.order)
+    require_order(blocks := FactorBlocks.from_factor(factor, remove_means=plan.offset), plan.order)
     # 3-7 the candidates: one per method, two where an unstable A is simulated
     found: list[_Candidate] = []
     for one in methods:
