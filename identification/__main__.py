@@ -29,6 +29,7 @@ class Method(enum.StrEnum):
     ssarx = "ssarx"
     pbsid = "pbsid"
     parsim = "parsim"
+    regularized_arx = "regularized_arx"
 
 
 class Focus(enum.StrEnum):
@@ -69,8 +70,8 @@ def report(
     method: Annotated[
         Method,
         typer.Option(
-            help="How to identify. 'auto' compares several; 'ssarx', 'pbsid' and 'parsim' are for "
-            "data from a closed loop."
+            help="How to identify. 'auto' compares several; 'ssarx', 'pbsid', 'parsim' and "
+            "'regularized_arx' also suit inputs that reacted to the outputs."
         ),
     ] = Method.auto,
     focus: Annotated[

@@ -439,5 +439,6 @@ def _require_complete(label: str, array: np.ndarray) -> None:
         raise ValueError(
             f"`{label}` has a missing value (NaN) in {int(missing.sum())} of {missing.size} "
             f"samples, the first at index {int(np.argmax(missing))}. This needs complete records: "
-            "cut the record at the gaps and pass the pieces as a list of experiments."
+            "cut the record at the gaps and pass the pieces as a list of experiments. em() refines "
+            "a model with outputs missing."
         )

@@ -10,9 +10,10 @@ from browser import Browser
 
 import realization
 from identification import Experiments, split, stochastic_id, subspace_id
-from identification.__main__ import app
+from identification.__main__ import Method, app
 from identification.page import Page
 from identification.report import fits_by_horizon, write_report
+from identification.subspace import METHODS
 from realization import InnovationSSM, simulate
 
 PLANT = InnovationSSM(
@@ -213,6 +214,10 @@ def test_help_is_for_newcomers():
     assert outcome.exit_code == 0
     for word in ("--y", "--u", "--dt", "--order", "--method", "--focus", "--out", "Example:"):
         assert word in outcome.output
+
+
+def test_every_method_is_offered():
+    assert {method.value for method in Method} == {"auto", *METHODS}
 
 
 def test_text_is_escaped(tmp_path):
