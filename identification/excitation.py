@@ -98,9 +98,9 @@ def prbs(steps: int, n_inputs: int = 1, *, hold: int = 1, shift: int = 0) -> np.
             f"2^{LARGEST_REGISTER} - 1 is offered. Hold longer, or repeat a shorter signal."
         )
     sequence = 2.0 * scipy.signal.max_len_seq(bits)[0] - 1.0
-    starts = shift + np.arange(m) * (sequence.size // m)
+    starts = shift % sequence.size + np.arange(m) * (sequence.size // m)
     index = (np.arange(values)[:, np.newaxis] + starts) % sequence.size
-    return sequence[index].repeat(hold, axis=0)[:steps]
+    return sequence[index].repeat(min(hold, steps), axis=0)[:steps]
 
 
 def multisine(

@@ -132,13 +132,15 @@ def okid(
     assert prepared_data is not None
     data = prepared_data
     p, m = data.n_outputs, data.n_inputs
-    R, count = predictor_factor(data, s)
-    if count < R.shape[0]:
+    width = predictor_width(s, p, m)
+    count = sum(max(run.shape[0] - s, 0) for run in data.y)
+    if count < width:
         raise ValueError(
-            f"too few samples: lags = {s} with {p} outputs and {m} inputs need {R.shape[0]} "
+            f"too few samples: lags = {s} with {p} outputs and {m} inputs need {width} "
             f"equations; got {count} from {data.n_samples} samples in {len(data)}. Take fewer "
             "lags or more data."
         )
+    R = predictor_factor(data, s)
     blocks = predictor_blocks(R, s, p, m, remove_means=offset == "estimate")
     h, g, errors = _markov(blocks, feedthrough=feedthrough)
     power = np.mean(np.vstack(data.y) ** 2, axis=0)

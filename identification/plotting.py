@@ -259,7 +259,9 @@ def _plot_correlation(ax: Axes, lags: np.ndarray, values: np.ndarray, band: floa
 def new_figure(fig: Any, size: tuple[float, float]) -> Any:
     """Return the figure to draw in: the given one, or a new one of this size."""
     if fig is not None:
-        return fig
+        from matplotlib.figure import Figure, SubFigure
+
+        return as_instance("fig", fig, (Figure, SubFigure))
     import matplotlib.pyplot as plt
 
     return plt.figure(figsize=size, layout="constrained")

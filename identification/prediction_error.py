@@ -276,7 +276,7 @@ def _masks(
     """Return the entries that may move and those that are held at their values."""
     if feedthrough is None:
         feedthrough = bool(system.D.any())
-    masks = {} if fixed is None else dict(fixed)
+    masks = dict(as_instance("fixed", {} if fixed is None else fixed, (dict,)))
     for name, mask in masks.items():
         as_choice("fixed", name, NAMES)
         shape = system.parts()[NAMES.index(name)].shape

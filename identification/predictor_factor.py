@@ -131,14 +131,13 @@ def predictor_hankel(theta: np.ndarray, past: int, n_inputs: int, future: int) -
     return rows.reshape(future * p, width)
 
 
-def predictor_factor(data: Experiments, past: int) -> tuple[np.ndarray, int]:
-    """Return the triangular factor of the rows of all experiments, and how many rows there are."""
+def predictor_factor(data: Experiments, past: int) -> np.ndarray:
+    """Return the triangular factor of the rows of all experiments."""
     width = predictor_width(past, data.n_outputs, data.n_inputs)
-    R, count, step = np.zeros((width, width)), 0, max(2 * width, 256)
+    R, step = np.zeros((width, width)), max(2 * width, 256)
     for y, u in zip(data.y, data.u, strict=True):
         samples = np.hstack([u, y])
         for start in range(0, max(samples.shape[0] - past, 0), step):
             rows = predictor_rows(samples[start : start + step + past], past, data.n_inputs)
             R = triangular_factor(np.vstack([R, rows]))
-            count += rows.shape[0]
-    return R, count
+    return R

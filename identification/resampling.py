@@ -232,6 +232,11 @@ def bootstrap(
     _require_stable(model)
     if estimate is None:
         estimate = _same_again(result)
+    if not callable(estimate):
+        raise TypeError(
+            "`estimate` must be a function of Experiments that returns an IdentificationResult; "
+            f"got {type(estimate).__name__}."
+        )
     data = Experiments.from_data(y, u, dt=model.dt)
     require_fitting("`result`", result, data, 1)
     runs = [in_data_units(result, *run, 1) for run in zip(data.y, data.u, strict=True)]
@@ -252,7 +257,8 @@ def bootstrap(
         for _ in range(samples):
             drawn = _simulated(result, source, data, starts, innovations, rng)
             try:
-                models.append(estimate(drawn).model)
+                again = as_instance("estimate(data)", estimate(drawn), (IdentificationResult,))
+                models.append(again.model)
             except np.linalg.LinAlgError:
                 failures += 1
             bar.update()

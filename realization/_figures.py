@@ -118,7 +118,9 @@ def look(number: int, style: int, n_models: int, name: str, channel: str) -> dic
 def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Return the Axes given, or those of a new figure."""
     if ax is not None:
-        return ax
+        from matplotlib.axes import Axes
+
+        return as_instance("ax", ax, (Axes,))
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=size, layout="constrained")[1]

@@ -6,6 +6,7 @@ Kernels and inner functions trust their input.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -32,9 +33,15 @@ def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndar
     ndarray
         A copy: inputs are never modified and never shared.
     """
+    if np.ma.is_masked(value):
+        fill = f"pass `{name}.filled(np.nan)`" if allow_nan else "fill or leave out those"
+        raise ValueError(
+            f"`{name}` must be a plain array; got {np.ma.count_masked(value)} masked entries, "
+            f"whose mask would be lost: {fill}."
+        )
     try:
         raw = np.asarray(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise TypeError(f"`{name}` must be a numeric array; numpy says: {error}.") from None
     if raw.dtype.kind not in "biufc":
         raise TypeError(f"`{name}` must be numeric; got dtype {raw.dtype}.")
@@ -174,7 +181,7 @@ def as_real(name: str, value: Any, *, above: float = -np.inf, below: float = np.
         value, (int, float, np.integer, np.floating)
     ):
         raise TypeError(f"`{name}` must be a real number; got {value!r}.")
-    if not np.isfinite(value) or not above < value < below:
+    if not _finite(value) or not above < value < below:
         bounds = f"above {above:g}" if np.isinf(below) else f"between {above:g} and {below:g}"
         wanted = "finite" if np.isinf(above) and np.isinf(below) else f"finite and {bounds}"
         raise ValueError(f"`{name}` must be {wanted}; got {value}.")
@@ -189,7 +196,7 @@ def as_dt(value: Any) -> float:
         raise TypeError(
             f"`dt` must be a number: the sample time, or 0.0 for continuous time; got {value!r}."
         )
-    if not np.isfinite(value) or value < 0:
+    if not _finite(value) or value < 0:
         raise ValueError(f"`dt` must be finite and non-negative; got {value}.")
     return float(value)
 
@@ -228,7 +235,7 @@ def as_generator(rng: Rng) -> np.random.Generator:
         raise TypeError(
             f"`rng` must be an int, a numpy Generator or None; got {type(rng).__name__}."
         )
-    return np.random.default_rng(int(rng))
+    return np.random.default_rng(as_integer("rng", rng))
 
 
 def require_discrete(model: Any, task: str) -> None:
@@ -238,3 +245,11 @@ def require_discrete(model: Any, task: str) -> None:
             f"{task} needs a discrete-time model; this {type(model).__name__} has dt = 0 "
             "(continuous time). Call discretize(model, dt) first."
         )
+
+
+def _finite(value: Any) -> bool:
+    """Return whether a real number is finite, and small enough for a float."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

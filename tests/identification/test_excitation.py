@@ -38,6 +38,7 @@ def test_values_are_held_and_shifted():
     np.testing.assert_array_equal(held, held[::7].repeat(7)[:100])
     np.testing.assert_array_equal(prbs(500, shift=11)[:489, 0], prbs(500)[11:, 0])
     assert not np.array_equal(prbs(500, shift=11), prbs(500))
+    np.testing.assert_array_equal(prbs(5, hold=10**30, shift=511 * 10**30), np.ones((5, 1)))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -121,6 +122,8 @@ def test_random_phases_are_another_signal_for_every_seed():
         (lambda: multisine(10, band=(4.0, 9.0)), ValueError, "has 0 harmonics in the band"),
         (lambda: multisine(10, 5), ValueError, "has 4 harmonics in the band; 5 inputs need one"),
         (lambda: multisine(10, rng=1.5), TypeError, "`rng` must be an int"),
+        (lambda: multisine(10, rng=-1), ValueError, "`rng` must be at least 0"),
+        (lambda: multisine(10, dt=10**400), ValueError, "`dt` must be finite"),
     ],
 )  # fmt: skip
 def test_wrong_calls_of_multisine(call, error, message):

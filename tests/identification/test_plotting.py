@@ -300,6 +300,12 @@ SILENT = InnovationSSM([[0.5]], [[1.0]], [[0.1]], [[1.0]])
         (lambda: plot_poles(3), TypeError, "`results` must be a IdentificationResult or"),
         (lambda: plot_poles([]), ValueError, "`results` must hold at least one model"),
         (lambda: plot_bode({"a": 3}), TypeError, "`a` must be a IdentificationResult or"),
+        (
+            lambda: plot_bode(MODEL, fig=3),
+            TypeError,
+            "`fig` must be a Figure or SubFigure; got int",
+        ),
+        (lambda: plot_poles(MODEL, ax="left"), TypeError, "`ax` must be a Axes; got str"),
         (lambda: plot_bode([]), ValueError, "`results` must hold at least one model"),
         (lambda: plot_bode(SILENT), ValueError, "`results` have no inputs .*plot_spectrum"),
         (lambda: plot_impulse(SILENT), ValueError, "`results` have no inputs"),

@@ -415,6 +415,7 @@ REFUSALS = {
     "stop of a plain model": (dict(stop="held-out"), ValueError, "a result of subspace_id; got"),
     "stop with fixed": (dict(stop="held-out", fixed={"A": True}), ValueError, "other starts"),
     "iterations": (dict(max_iterations=0), ValueError, "`max_iterations`"),
+    "fixed kind": (dict(fixed=["A"]), TypeError, "`fixed` must be a dict; got list"),
     "fixed name": (dict(fixed={"Q": True}), ValueError, "`fixed`"),
     "fixed shape": (dict(fixed={"A": np.ones((3, 3), bool)}), ValueError, "mask of bool"),
     "fixed values": (dict(fixed={"A": np.ones((2, 2))}), ValueError, "mask of bool"),

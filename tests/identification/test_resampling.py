@@ -197,5 +197,9 @@ def test_refusals():
         bootstrap(em(PLANT, y, u, max_iterations=1), y, u)
     with pytest.raises(ValueError, match="`result` has 1 outputs and 1 inputs; the data"):
         bootstrap(result, y)
+    with pytest.raises(TypeError, match="`estimate` must be a function of Experiments"):
+        bootstrap(result, y, u, estimate="cva")
+    with pytest.raises(TypeError, match=r"`estimate\(data\)` must be a IdentificationResult"):
+        bootstrap(result, y, u, estimate=lambda data: data)
     with pytest.raises(ValueError, match="`samples`"):
         bootstrap(result, y, u, samples=1)

@@ -51,6 +51,7 @@ def same(a, b):
 class TestEveryRecord:
     def test_sizes(self, record):
         inputs = 0 if isinstance(record, CovarianceModel) or record.B.shape[1] == 0 else 1
+        assert dataclasses.replace(record, dt=np.float32(0.5)).dt == 0.5
         assert (record.n_states, record.n_inputs, record.n_outputs) == (2, inputs, 3)
 
     def test_arrays_are_read_only_contiguous_floats(self, record):
@@ -183,6 +184,8 @@ def test_covariances_are_symmetrised_exactly():
         (lambda: InnovationSSM(A, C, K, -R), "`Re` must be positive semidefinite"),
         (lambda: InnovationSSM(A, C, K, R, x0=[1.0]), r"`x0` must have shape \(2,\) to match `A`"),
         (lambda: CovarianceModel(A, C, C, R), r"`N` must have shape \(2, 3\) to match `A`"),
+        (lambda: LinearSSM(A, B, C, dt=10**400), "`dt` must be finite"),
+        (lambda: LinearSSM(np.ma.masked_less(A, 0.2), B, C), "2 masked entries.*fill or leave out"),
         (lambda: CovarianceModel(A, C, C.T, -R), "`Lambda0` must be positive semidefinite"),
     ],
 )
