@@ -161,6 +161,10 @@ def _checked(
             "`response` must have shape (N, p, m) and `omega` be real of shape (N,); got "
             f"{G.shape} and {points.shape}."
         )
+    if 0 in G.shape:
+        raise ValueError(
+            f"`response` must have at least one frequency, output and input; got shape {G.shape}."
+        )
     limit = np.pi / dt
     outside = (points < 0) | (points > limit * (1 + 1e-12))
     if outside.any():

@@ -226,7 +226,14 @@ class HankelFactor:
             Mean output.
         u0 : (m,) ndarray
             Mean input.
+
+        Raises
+        ------
+        ValueError
+            If the factor holds no columns.
         """
+        if self.n_columns == 0:
+            raise ValueError("this factor is empty: update it with data first.")
         rows = self.R[0, 1:] / self.R[0, 0]
         m, p = self.n_inputs, self.n_outputs
         inputs = rows[: (self.past + self.future) * m].reshape(-1, m)

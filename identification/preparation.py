@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from realization.internal import as_integer
+from realization.internal import as_instance, as_integer
 
 from .data import Experiments
 from .hankel_factor import HankelFactor
@@ -25,6 +25,7 @@ def checked_data(
 ) -> Experiments | None:
     """Return the checked records, None when only a factor is given."""
     if factor is not None:
+        as_instance("factor", factor, (HankelFactor,))
         channels = factor.n_outputs + factor.n_inputs
         needed = (factor.past + factor.future) * channels
         if factor.n_columns < needed:

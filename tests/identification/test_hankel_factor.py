@@ -106,6 +106,8 @@ def test_update_keeps_the_data_untouched_and_returns_itself():
 
 def test_wrong_calls():
     y = np.zeros((20, 1))
+    with pytest.raises(ValueError, match="factor is empty: update it with data first"):
+        HankelFactor(1, 1, past=2, future=2).means()
     with pytest.raises(ValueError, match="`n_outputs` must be at least 1"):
         HankelFactor(0, 1, past=2, future=2)
     with pytest.raises(ValueError, match="`future` must be at least 2"):

@@ -423,6 +423,8 @@ def test_wrong_calls_with_a_factor():
     for arguments, message in cases:
         with pytest.raises(ValueError, match=message):
             subspace_id(order=1, factor=factor, **arguments)
+    with pytest.raises(TypeError, match="`factor` must be a HankelFactor; got str"):
+        subspace_id(order=1, factor="n4sid")
     with pytest.raises(ValueError, match=r"the factor holds 0 start times"):
         subspace_id(order=1, factor=HankelFactor(1, 1, past=5, future=5))
 
