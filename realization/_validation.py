@@ -7,6 +7,7 @@ Kernels and inner functions trust their input.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -245,6 +246,12 @@ def require_discrete(model: Any, task: str) -> None:
             f"{task} needs a discrete-time model; this {type(model).__name__} has dt = 0 "
             "(continuous time). Call discretize(model, dt) first."
         )
+
+
+def require_path(path: Any) -> None:
+    """Raise unless a file is named by text or a path; numbers are files that are open."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"`path` must be a str or a path; got {type(path).__name__}.")
 
 
 def _finite(value: Any) -> bool:

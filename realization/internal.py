@@ -27,6 +27,7 @@ from ._validation import (
     as_signal,
     as_square,
     require_discrete,
+    require_path,
 )
 from .bilinear import in_coordinates
 from .bilinear_subspaces import bilinear_minimal_coordinates, invariant_hull
@@ -71,6 +72,7 @@ __all__ = [
     "real_logarithm",
     "register_record",
     "require_discrete",
+    "require_path",
     "require_real",
     "smoothed_moments",
     "solve_filter_riccati",

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ._validation import require_path
 from .bilinear import BilinearSSM
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 
@@ -102,6 +103,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"`model` must be one of {', '.join(sorted(_CLASSES))}; got {type(model).__name__}."
         )
+    require_path(path)
     arrays: dict[str, np.ndarray] = {}
     record = json.dumps({"format": FORMAT, "record": _encode(model, "", arrays)}, indent=1)
     with zipfile.ZipFile(path, "w") as archive:
@@ -134,6 +136,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     --------
     save : The way back, with an example.
     """
+    require_path(path)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             document = json.loads(archive["record.json"])

@@ -63,7 +63,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
+from realization.internal import as_integer
+
 from .contraction import contraction_coordinates, require_fading
+from .options import mode_sizes
 from .scan import Method, dense_scan, diagonal_scan
 
 __all__ = ["FadingMemory", "FadingState", "contraction_coordinates"]
@@ -158,7 +161,7 @@ class FadingMemory(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        modes = tuple(int(size) for size in modes)
+        modes = mode_sizes("modes", modes)
         diagonal = parameterization == "diagonal"
         if parameterization not in ("diagonal", "block"):
             raise ValueError(
@@ -175,15 +178,12 @@ class FadingMemory(nn.Module):
             )
         feedthrough = n_inputs if feedthrough is None else feedthrough
         for name, value, most in (
-            ("n_inputs", n_inputs, None),
-            ("n_outputs", n_outputs, None),
-            ("delay_taps", delay_taps, None),
-            ("feedthrough", feedthrough, n_inputs),
+            ("n_inputs", n_inputs, None), ("n_outputs", n_outputs, None),
+            ("delay_taps", delay_taps, None), ("feedthrough", feedthrough, n_inputs),
             ("gated", gated, n_inputs),
-        ):
-            if value < 0 or (most is not None and value > most):
-                bound = "" if most is None else f" and at most n_inputs = {most}"
-                raise ValueError(f"`{name}` must not be negative{bound}; got {value}.")
+        ):  # fmt: skip
+            if as_integer(name, value) > (value if most is None else most):
+                raise ValueError(f"`{name}` must be at most n_inputs = {most}; got {value}.")
         self.n_inputs, self.n_outputs, self.modes = n_inputs, n_outputs, modes
         self.parameterization, self.delay_taps = parameterization, delay_taps
         self.feedthrough, self.gated = feedthrough, gated

@@ -15,6 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from realization.internal import require_path
+
 from .layer import BMojoLayer
 from .stack import BMojoStack
 
@@ -64,6 +66,7 @@ def save(layer: BMojoLayer | BMojoStack, path: str | os.PathLike[str]) -> None:
     name = type(layer).__name__
     if CLASSES.get(name) is not type(layer):
         raise TypeError(f"`layer` must be a {' or a '.join(CLASSES)}; got {name}.")
+    require_path(path)
     config, provenance = _description(layer)
     metadata = {
         "format": str(FORMAT),
@@ -102,6 +105,7 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str | None = No
     --------
     save : The way there, with an example.
     """
+    require_path(path)
     where = os.fspath(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

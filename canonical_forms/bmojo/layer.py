@@ -25,7 +25,7 @@ from torch import nn
 from .attention import Attention
 from .eidetic_memory import EideticState, empty_slots, merge, normalized_innovation, schedule
 from .fading import FadingMemory, FadingState
-from .options import check_options
+from .options import check_options, check_tensor, mode_sizes
 from .scan import Method
 from .state import BMojoOutput, BMojoState
 
@@ -172,8 +172,8 @@ class BMojoLayer(nn.Module):
         if threshold is None:
             threshold = float(scipy.special.chdtri(predicted, alpha))
         memory: dict[str, Any] = {
-            "modes": tuple(modes), "parameterization": parameterization, "delay_taps": delay_taps,
-            "gated": gated,
+            "modes": mode_sizes("modes", modes), "parameterization": parameterization,
+            "delay_taps": delay_taps, "gated": gated,
         }  # fmt: skip
         own = {
             "modes": predictor_modes, "parameterization": predictor_parameterization,
@@ -468,6 +468,7 @@ class BMojoLayer(nn.Module):
     def _check_signals(self, x: torch.Tensor, y: torch.Tensor | None, ndim: int) -> None:
         """Raise unless tokens and target have the shapes of this layer."""
         axes = "(B, L, {})" if ndim == 3 else "(B, {})"
+        check_tensor("x", x)
         if x.ndim != ndim or x.shape[-1] != self.n_inputs:
             raise ValueError(
                 f"`x` must have shape {axes.format(self.n_inputs)}; got {tuple(x.shape)}."
@@ -478,6 +479,7 @@ class BMojoLayer(nn.Module):
             return
         if self.target == "input":
             raise ValueError("`y` is not used with target='input': the layer predicts its tokens.")
+        check_tensor("y", y)
         if y.shape != (*x.shape[:-1], self.n_outputs):
             raise ValueError(
                 f"`y` must have shape {(*x.shape[:-1], self.n_outputs)} to match `x`; got "

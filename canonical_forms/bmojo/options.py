@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
-__all__ = ["check_options"]
+from realization.internal import as_integer, as_real
+
+__all__ = ["check_options", "check_tensor", "mode_sizes"]
+
+
+def mode_sizes(name: str, modes: Any) -> tuple[int, ...]:
+    """Return the sizes of modes as a tuple of plain ints."""
+    if isinstance(modes, str) or not isinstance(modes, Iterable):
+        raise TypeError(f"`{name}` must be a sequence of integers; got {modes!r}.")
+    return tuple(as_integer(name, size) for size in modes)
+
+
+def check_tensor(name: str, value: Any) -> None:
+    """Raise unless a signal is a tensor of real numbers."""
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(
+            f"`{name}` must be a torch.Tensor; got {type(value).__name__}. Take torch.as_tensor."
+        )
+    if value.is_complex():
+        raise TypeError(f"`{name}` must be real; got {value.dtype}.")
 
 
 def check_options(
@@ -36,8 +56,8 @@ def check_options(
         "n_heads": (n_heads, 1), "head_dim": (head_dim, 1), "chunk": (chunk, 1),
     }  # fmt: skip
     for name, (value, least) in counts.items():
-        if value is not None and value < least:
-            raise ValueError(f"`{name}` must be at least {least}; got {value}.")
+        if value is not None:
+            as_integer(name, value, minimum=least)
     if eidetic and not window:
         raise ValueError(
             f"`eidetic` must be 0 without a window; got {eidetic}. Attention reads both: set "
@@ -47,5 +67,5 @@ def check_options(
         raise ValueError(
             f"`tie_kv` needs as many outputs as inputs; got {n_outputs} and {n_inputs}."
         )
-    if not 0 < alpha < 1:
+    if not 0 < as_real("alpha", alpha) < 1:
         raise ValueError(f"`alpha` must be between 0 and 1, a probability; got {alpha}.")

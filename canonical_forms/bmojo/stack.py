@@ -17,6 +17,8 @@ import scipy
 import torch
 from torch import nn
 
+from realization.internal import as_instance
+
 from .layer import BMojoLayer
 from .state import BMojoState
 
@@ -96,7 +98,10 @@ class BMojoStack(nn.Module):
 
     def __init__(self, layers: Iterable[BMojoLayer], *, normalize: bool = False) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(layers)
+        if not isinstance(layers, Iterable):
+            raise TypeError(f"`layers` must be BMojoLayers; got {type(layers).__name__}.")
+        each = [as_instance(f"layers[{i}]", one, (BMojoLayer,)) for i, one in enumerate(layers)]
+        self.layers = nn.ModuleList(each)
         if not len(self.layers):
             raise ValueError("`layers` must hold at least one BMojoLayer; got none.")
         width = self.each()[0].n_inputs

@@ -111,6 +111,10 @@ def test_only_layers_are_saved(tmp_path):
 
 def test_foreign_files(tmp_path):
     path = tmp_path / "file"
+    with pytest.raises(TypeError, match="`path` must be a str or a path; got int"):
+        load(3)
+    with pytest.raises(TypeError, match="`path` must be a str or a path; got NoneType"):
+        save(BMojoLayer(2), None)
     with pytest.raises(FileNotFoundError):
         load(path)
     path.write_bytes(b"not a layer at all")

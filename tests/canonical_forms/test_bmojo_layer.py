@@ -397,8 +397,8 @@ def test_gated_memory_is_bilinear():
         ({"parameterization": "dense"}, "`parameterization` must be 'diagonal' or 'block'"),
         ({"modes": (1, 2, 3)}, r"`modes` must be \(n_real, n_pairs\)"),
         ({"modes": (0, 1), "parameterization": "block"}, "`modes` must be the positive block"),
-        ({"gated": 3}, "`gated` must not be negative and at most n_inputs = 2; got 3"),
-        ({"delay_taps": -1}, "`delay_taps` must not be negative; got -1"),
+        ({"gated": 3}, "`gated` must be at most n_inputs = 2; got 3"),
+        ({"delay_taps": -1}, "`delay_taps` must be at least 0; got -1"),
     ],
 )
 def test_wrong_options(options, match):
@@ -406,9 +406,32 @@ def test_wrong_options(options, match):
         BMojoLayer(**{"n_inputs": 2, "n_outputs": 1} | options)
 
 
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"n_inputs": 2.0}, "`n_inputs` must be an integer; got 2.0"),
+        ({"window": "4"}, "`window` must be an integer; got '4'"),
+        ({"n_heads": 1.5}, "`n_heads` must be an integer"),
+        ({"alpha": "low"}, "`alpha` must be a real number"),
+        ({"modes": 4}, "`modes` must be a sequence of integers; got 4"),
+        ({"modes": (1, 2.5)}, "`modes` must be an integer; got 2.5"),
+        ({"delay_taps": 1.0}, "`delay_taps` must be an integer"),
+    ],
+)
+def test_options_of_a_wrong_kind(options, match):
+    with pytest.raises(TypeError, match=match):
+        BMojoLayer(**{"n_inputs": 2, "n_outputs": 1} | options)
+
+
 def test_wrong_signals():
     layer = build("diagonal")
     x, y = signals(layer, 5)
+    with pytest.raises(TypeError, match=r"`x` must be a torch.Tensor; got ndarray. Take"):
+        layer(x.numpy())
+    with pytest.raises(TypeError, match=r"`y` must be a torch.Tensor; got list"):
+        layer(x, y=y.tolist())
+    with pytest.raises(TypeError, match=r"`x` must be real; got torch.complex"):
+        layer(x + 1j)
     with pytest.raises(ValueError, match=r"`x` must have shape \(B, L, 3\); got \(2, 5, 2\)"):
         layer(y)
     with pytest.raises(ValueError, match=r"at least one token; its shape is \(2, 0, 3\)"):

@@ -77,6 +77,10 @@ def test_the_right_model_leaves_white_innovations():
 def test_what_does_not_fit():
     with pytest.raises(ValueError, match="at least one BMojoLayer; got none"):
         BMojoStack([])
+    with pytest.raises(TypeError, match="`layers` must be BMojoLayers; got int"):
+        BMojoStack(3)
+    with pytest.raises(TypeError, match=r"`layers\[0\]` must be a BMojoLayer; got Linear"):
+        BMojoStack([torch.nn.Linear(2, 2)])
     odd = BMojoLayer(3, 2, (0, 1), target="input")
     with pytest.raises(ValueError, match=r"`layers\[1\]` must have 3 inputs, 3 outputs"):
         BMojoStack([*layers(1), odd])

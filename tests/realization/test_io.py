@@ -214,3 +214,11 @@ class TestDamage:
         self.write(path, json.dumps(document), **arrays)
         with pytest.raises(ValueError, match=r"`C` must have shape \(any, 2\)"):
             load(path)
+
+
+@pytest.mark.parametrize("path", [0, None, 2.5])
+def test_files_have_names(path):
+    with pytest.raises(TypeError, match="`path` must be a str or a path; got"):
+        load(path)
+    with pytest.raises(TypeError, match="`path` must be a str or a path; got"):
+        save(LinearSSM([[0.5]], [[1.0]], [[1.0]]), path)
