@@ -1,4 +1,4 @@
-"""A few steps of ``pem`` inside ``subspace_id``: as many as the size of the record allows."""
+"""A few steps of ``pem`` inside ``subspace_id``, where the size of the record allows them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .input_matrices import InputMatrices
 
 __all__ = ["Refinement", "refined", "steps"]
 
-MOST_STEPS = 10
+MOST_STEPS, FEWEST_STEPS = 10, 3  # fewer cost more to set up than they gain
 BUDGET = 6e8  # multiplications for the squares of one Jacobian, over all steps
 
 
@@ -38,10 +38,11 @@ class Refinement:
 
 
 def steps(model: InnovationSSM, data: Experiments) -> int:
-    """Return how many steps of ``pem`` the record allows: up to 10, none for a very large one."""
+    """Return how many steps of ``pem`` the record allows: 3 to 10, none for a very large one."""
     n, m, p = model.n_states, model.n_inputs, model.n_outputs
     unknowns = n * (m + 2 * p) + p * m
-    return min(MOST_STEPS, int(BUDGET / (data.n_samples * p * max(unknowns, 1) ** 2)))
+    count = int(BUDGET / (data.n_samples * p * max(unknowns, 1) ** 2))
+    return min(MOST_STEPS, count) if count >= FEWEST_STEPS else 0
 
 
 def refined(
