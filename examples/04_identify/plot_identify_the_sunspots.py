@@ -42,9 +42,9 @@ plt.show()
 # Its period and how long it remembers
 # ------------------------------------
 # A pair of poles :math:`r e^{\pm i\theta}` is an oscillation with period :math:`2\pi/\theta` that
-# forgets with the time constant :math:`-1/\log r`. The slowest pair:
+# forgets with the time constant :math:`-1/\log r`. That of the two states, which are nothing else:
 
-pole = realization.poles(result.model)[0]
+pole = realization.poles(small.model)[0]
 period, memory = 2 * np.pi / np.angle(pole), -1 / np.log(np.abs(pole))
 print(f"period {period:.1f} years, time constant {memory:.1f} years")
 
