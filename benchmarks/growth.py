@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from process_memory import memory
 
 from identification import HankelFactor
 
@@ -27,12 +28,6 @@ CHUNK = 10**5
 CHANNELS, HORIZON = 4, 20
 WORKERS, LARGE = 1000, 10**9
 DISK, NETWORK = 200e6, 1e9  # bytes a second, assumed for the large run
-
-
-def memory(key):
-    """Return a figure of /proc/self/status in MB: VmRSS now, VmHWM at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
 def fill(samples, channels, horizon):

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from process_memory import memory
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 CASES = {  # order, inputs, outputs, samples, horizon; goals of a model, of a factor, of memory
@@ -108,12 +109,6 @@ TOOLS = {
     "ctrlsys ib01ad": slicot_values,
     "ours, stream": our_stream,
 }
-
-
-def memory(key):
-    """Return a figure of /proc/self/status in MB: VmRSS now, VmHWM at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
 def measure(tool, folder):
