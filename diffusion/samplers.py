@@ -15,7 +15,7 @@ The exact ones have no step size: a coarser grid gives the same law at the times
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -23,7 +23,15 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, DTypeLike
 
-from realization.internal import Rng, as_array, as_choice, as_generator, as_real, covariance_factor
+from realization.internal import (
+    Progress,
+    Rng,
+    as_array,
+    as_choice,
+    as_generator,
+    as_real,
+    covariance_factor,
+)
 
 from ._linear_process import (
     LinearProcess,
@@ -452,11 +460,9 @@ def _prepared(
     return path, NormalSource(as_generator(rng), kind)
 
 
-def _steps(times: list[float], progress: bool) -> Iterable[int]:
-    """Return the numbers of the steps, with a progress bar if one is asked for."""
-    steps = range(len(times) - 1)
-    if not progress:
-        return steps
-    from tqdm import tqdm
-
-    return tqdm(steps, unit="step")
+def _steps(times: list[float], progress: bool) -> Iterator[int]:
+    """Yield the numbers of the steps, with a progress bar if one is asked for."""
+    with Progress(len(times) - 1, "sample", "step", show=progress) as bar:
+        for step in range(len(times) - 1):
+            yield step
+            bar.update()

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from realization import BilinearSSM, UnstableModelError
-from realization.internal import as_choice, as_integer
+from realization.internal import Progress, as_choice, as_integer
 
 from .data import Experiments
 from .gauss_newton import Solution, minimize
@@ -193,39 +193,19 @@ def bilinear_id(
                 stability_margin=-np.inf,
             )
         return found
-    with _Progress(progress, 1 if method == "pem" else 3) as tick:
+    stages = 1 if method == "pem" else 3
+    with Progress(stages, "bilinear_id", "stage", show=progress) as bar:
         linear = _linear(data, options)
         bilinear = _bilinear(data, options, linear)
-        tick()
+        bar.update()
         if method == "pem":
             return bilinear
         scores = []
         for train, test in _halves(data):
             half = _linear(train, options)
             scores.append(_gain(half, _bilinear(train, options, half), test, options))
-            tick()
+            bar.update()
     return _decided(linear, bilinear, scores, options)
-
-
-class _Progress:
-    """A progress bar over the stages, or nothing."""
-
-    def __init__(self, show: bool, total: int) -> None:
-        self.show, self.total = show, total
-
-    def __enter__(self) -> Any:
-        """Return the function that moves the bar."""
-        if not self.show:
-            return lambda: None
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=self.total, desc="bilinear_id", unit="stage")
-        return self.bar.update
-
-    def __exit__(self, *exception: object) -> None:
-        """Close the bar."""
-        if self.show:
-            self.bar.close()
 
 
 def _refined(start: IdentificationResult, data: Experiments, options: _Options) -> Any:

@@ -19,7 +19,6 @@ where the likelihood disagrees, the steps themselves are taken.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -35,6 +34,7 @@ from realization import (
     predict,
 )
 from realization.internal import (
+    Progress,
     as_choice,
     as_instance,
     as_integer,
@@ -176,18 +176,8 @@ def em(
     if isinstance(model, IdentificationResult) and len(model.x0) == len(data):
         x0 = np.stack(model.x0)
     first = climb.expect(replace(start, x0=None), x0, y0)
-    if progress:
-        from tqdm import tqdm
-
-        with tqdm(total=max_iterations, desc="em", unit="step") as bar:
-
-            def report(log_likelihood: float) -> None:
-                bar.set_postfix(log_likelihood=f"{log_likelihood:.3f}")
-                bar.update()
-
-            best, history, gain = _search(climb, first, max_iterations, tolerance, report)
-    else:
-        best, history, gain = _search(climb, first, max_iterations, tolerance, lambda _: None)
+    with Progress(max_iterations, "em", "step", show=progress) as bar:
+        best, history, gain = _search(climb, first, max_iterations, tolerance, bar)
     said = []
     if gain >= tolerance:
         said.append(
@@ -264,14 +254,14 @@ def _search(
     point: _Point,
     max_iterations: int,
     tolerance: float,
-    report: Callable[[float], None],
+    bar: Progress,
 ) -> tuple[_Point, list[float], float]:
     """Return the best point, the log-likelihoods on the way, and the gain of the last two steps."""
     history, limit = [point.log_likelihood], 4.0
     while True:
         before = point.log_likelihood
         middle = climb.expect(*climb.maximise(point))
-        report(middle.log_likelihood)
+        bar.update(log_likelihood=f"{middle.log_likelihood:.3f}")
         if not _rises(point, middle):
             return point, history, 0.0
         history.append(middle.log_likelihood)
@@ -287,7 +277,7 @@ def _search(
                 return middle, history, 0.0
         elif length > limit:
             limit *= 4
-        report(ahead.log_likelihood)
+        bar.update(log_likelihood=f"{ahead.log_likelihood:.3f}")
         history.append(ahead.log_likelihood)
         point = ahead
         gain = point.log_likelihood - before

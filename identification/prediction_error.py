@@ -17,6 +17,7 @@ import numpy as np
 
 from realization import BilinearSSM, InnovationSSM, LinearSSM
 from realization.internal import (
+    Progress,
     as_choice,
     as_instance,
     as_integer,
@@ -31,7 +32,6 @@ from .gauss_newton import Search, Solution, minimize
 from .linearization import Problem, linearize
 from .local_coordinates import NAMES, System, local_basis
 from .parameter_covariance import entries_in_coordinates, parameter_factor
-from .progress import Progress
 from .reidentification import Estimate, subspace_again
 from .result import IdentificationResult
 from .validation import horizon_name, record_fit

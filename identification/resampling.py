@@ -30,6 +30,7 @@ from realization import (
     simulate,
 )
 from realization.internal import (
+    Progress,
     Rng,
     as_generator,
     as_instance,
@@ -41,7 +42,6 @@ from realization.internal import (
 from .data import Experiments
 from .local_coordinates import NAMES, System
 from .prediction_error import pem
-from .progress import Progress
 from .reidentification import Estimate, subspace_again
 from .result import IdentificationResult
 from .validation import in_data_units, require_fitting

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from realization import InnovationSSM
+from realization.internal import Progress
 
 from .data import Experiments
 from .hankel_factor import HankelFactor
@@ -203,33 +204,33 @@ def search(
     if not horizons:
         return ()
     coarse = [s for s in horizons if s in COARSE_HORIZONS] or horizons[:1]
-    bar = _bar(len(methods) * len(coarse) + FINALISTS * FOLDS, progress)
-    for s in coarse:
-        for method in methods:
-            orders = [order] if order is not None else _possible(data, s, COARSE_ORDERS)
-            folds.run(method, s, orders, FOLDS - 1)
-            bar.update()
-    finalists: list[tuple[str, int]] = []
-    for trial in folds.trials([FOLDS - 1]):
-        if (trial.method, trial.horizon) not in finalists:
-            finalists.append((trial.method, trial.horizon))
-    finalists = finalists[: FINALISTS if order is None else len(methods)]
-    for method, s in finalists:
-        _refine(folds, data, method, [s], ORDERS if order is None else (order,))
-        bar.update(FOLDS)
-    if horizon is None and finalists:
-        # the horizons between, for the best method and the orders near its best
-        best = folds.trials(range(FOLDS))[:1]
-        for trial in best:
-            near = [n for n in ORDERS if 0.6 * trial.order <= n <= 1.7 * trial.order]
-            others = [s for s in horizons if s != trial.horizon]
-            _refine(folds, data, trial.method, others, near if order is None else [order])
-    ranked = folds.ranked()
-    if refine is not None and ranked:
-        for trial in {ranked[0], max(ranked, key=lambda trial: trial.fit)}:
-            folds.refine(trial, refine)
+    total = len(methods) * len(coarse) + FINALISTS * FOLDS
+    with Progress(total, "subspace_id", "trial", show=progress) as bar:
+        for s in coarse:
+            for method in methods:
+                orders = [order] if order is not None else _possible(data, s, COARSE_ORDERS)
+                folds.run(method, s, orders, FOLDS - 1)
+                bar.update()
+        finalists: list[tuple[str, int]] = []
+        for trial in folds.trials([FOLDS - 1]):
+            if (trial.method, trial.horizon) not in finalists:
+                finalists.append((trial.method, trial.horizon))
+        finalists = finalists[: FINALISTS if order is None else len(methods)]
+        for method, s in finalists:
+            _refine(folds, data, method, [s], ORDERS if order is None else (order,))
+            bar.update(FOLDS)
+        if horizon is None and finalists:
+            # the horizons between, for the best method and the orders near its best
+            best = folds.trials(range(FOLDS))[:1]
+            for trial in best:
+                near = [n for n in ORDERS if 0.6 * trial.order <= n <= 1.7 * trial.order]
+                others = [s for s in horizons if s != trial.horizon]
+                _refine(folds, data, trial.method, others, near if order is None else [order])
         ranked = folds.ranked()
-    bar.close()
+        if refine is not None and ranked:
+            for trial in {ranked[0], max(ranked, key=lambda trial: trial.fit)}:
+                folds.refine(trial, refine)
+            ranked = folds.ranked()
     return tuple(ranked)
 
 
@@ -269,22 +270,3 @@ def _block(data: Experiments, k: int) -> Experiments:
         return run[run.shape[0] * k // FOLDS : run.shape[0] * (k + 1) // FOLDS]
 
     return replace(data, y=tuple(map(cut, data.y)), u=tuple(map(cut, data.u)))
-
-
-class _NoBar:
-    """A progress bar that shows nothing."""
-
-    def update(self, steps: int = 1) -> None:
-        """Ignore progress."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-def _bar(total: int, show: bool) -> Any:
-    """Return a progress bar."""
-    if not show:
-        return _NoBar()
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc="subspace_id", unit="trial")

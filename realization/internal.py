@@ -12,6 +12,7 @@ from ._linalg import (
     triangular_factor,
 )
 from ._noise import noise_covariances
+from ._progress import Progress
 from ._signals import matching_input, model_input, require_real
 from ._validation import (
     Rng,
@@ -42,6 +43,7 @@ from .smoothing import smoothed_moments
 
 __all__ = [
     "AnyLinear",
+    "Progress",
     "Rng",
     "StateSpaceRecord",
     "as_array",

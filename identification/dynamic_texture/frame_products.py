@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realization.internal import as_instance, register_record
+from realization.internal import Progress, as_instance, register_record
 
 from .video import FrameSource
 
@@ -81,14 +81,8 @@ def block_rows(source: FrameSource) -> int:
 
 def watched(source: FrameSource, text: str, progress: bool) -> Iterator[np.ndarray]:
     """Yield blocks of frames (b, pixels), with a progress bar on request."""
-    blocks = source.blocks(block_rows(source))
-    if not progress:
-        yield from (block.reshape(len(block), -1) for block in blocks)
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=source.length, desc=text, unit="frame") as bar:
-        for block in blocks:
+    with Progress(source.length, text, "frame", show=progress) as bar:
+        for block in source.blocks(block_rows(source)):
             yield block.reshape(len(block), -1)
             bar.update(len(block))
 

@@ -9,13 +9,14 @@ A block is 64 frames, made panel by panel of pixels, in single precision and in 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from realization import to_gaussian
-from realization.internal import Rng, as_array, as_generator, as_instance, as_integer
+from realization.internal import Progress, Rng, as_array, as_generator, as_instance, as_integer
 
 from .coordinate_paths import closed_path, last_state, run, stationary_factor
 from .edit import change_speed
@@ -122,15 +123,12 @@ def synthesize(
     blocks = film_blocks(
         texture, frames, speed=speed, start=start, loop=loop, noise=noise, rng=rng, film=film
     )
-    if progress:
-        blocks = _with_bar(blocks, frames)
-    if out is not None:
-        with open_writer(out, texture.frame_shape, texture.fps) as writer:
-            for block in blocks:
+    write = nullcontext() if out is None else open_writer(out, texture.frame_shape, texture.fps)
+    with write as writer, Progress(frames, "film", "frame", show=progress) as bar:
+        for block in blocks:
+            if writer is not None:
                 writer.write(block.reshape(-1, *texture.frame_shape))
-        return None
-    for _ in blocks:
-        pass
+            bar.update(len(block))
     return film
 
 
@@ -231,13 +229,3 @@ def _start_frames(texture: DynamicTexture, start: Any) -> np.ndarray:
             f"{array.shape}."
         )
     return array.reshape(len(array), -1).astype(np.float32)
-
-
-def _with_bar(blocks: Iterator[np.ndarray], frames: int) -> Iterator[np.ndarray]:
-    """Yield the blocks and show a progress bar."""
-    from tqdm.auto import tqdm
-
-    with tqdm(total=frames, desc="film", unit="frame") as bar:
-        for block in blocks:
-            yield block
-            bar.update(len(block))

@@ -1,4 +1,4 @@
-"""A progress bar that is shown when it is asked for."""
+"""A progress bar that is shown when it is asked for: the one place that starts one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Progress:
 
     Parameters
     ----------
-    total : int
-        Number of steps.
+    total : int or None
+        Number of steps; None if it is not known.
     name : str
         What is running.
     unit : str
@@ -22,7 +22,7 @@ class Progress:
         Whether to show it.
     """
 
-    def __init__(self, total: int, name: str, unit: str, *, show: bool) -> None:
+    def __init__(self, total: int | None, name: str, unit: str, *, show: bool) -> None:
         self._bar: Any = None
         if show:
             from tqdm import tqdm
@@ -36,14 +36,16 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, **said: str) -> None:
-        """Count one step, with something to say about it.
+    def update(self, steps: int = 1, **said: str) -> None:
+        """Count steps, with something to say about them.
 
         Parameters
         ----------
+        steps : int, default 1
+            How many steps have been taken.
         **said : str
             Shown beside the bar.
         """
         if self._bar is not None:
             self._bar.set_postfix(said, refresh=False)
-            self._bar.update()
+            self._bar.update(steps)
