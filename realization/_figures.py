@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._validation import as_array, as_instance, as_integer
+from ._words import counted
 from .models import AnyLinear, StateSpaceRecord
 from .response import poles
 
@@ -183,8 +184,8 @@ def frame_plane(ax: Axes, poles: np.ndarray, zeros: np.ndarray, continuous: bool
     near = zeros[np.abs(zeros) <= 2.5 * reach]
     reach = max(reach, 1.1 * np.abs(near).max(initial=0.0))
     if len(near) < len(zeros):
-        hidden = len(zeros) - len(near)
-        ax.set_title(f"{hidden} zero{'s' * (hidden > 1)} outside the picture", fontsize="small")
+        hidden = counted(len(zeros) - len(near), "zero")
+        ax.set_title(f"{hidden} outside the picture", fontsize="small")
     ax.set_aspect("equal")
     right = reach
     if continuous:

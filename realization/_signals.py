@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._validation import as_array, as_integer, as_signal
+from ._words import counted
 from .bilinear import AnyModel, BilinearSSM
 from .models import GaussianSSM, InnovationSSM, StateSpaceRecord
 
@@ -31,7 +32,7 @@ def model_input(
     if u is None:
         if m:
             raise ValueError(
-                f"`{name}` must be given: the model has {m} input{'s' * (m > 1)}; for a free "
+                f"`{name}` must be given: the model has {counted(m, 'input')}; for a free "
                 f"response pass numpy.zeros((T, {m}))."
             )
         if steps is None:
@@ -42,8 +43,8 @@ def model_input(
     u = as_signal(name, u, m)
     if steps is not None and u.shape[-2] != as_integer("steps", steps):
         raise ValueError(
-            f"`steps` must agree with `{name}`, which has {u.shape[-2]} samples; got {steps}. "
-            f"Leave `steps` out."
+            f"`steps` must agree with `{name}`, which has {counted(u.shape[-2], 'sample')}; got "
+            f"{steps}. Leave `steps` out."
         )
     return u
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._words import counted
+
 Rng = int | np.random.Generator | None
 
 
@@ -36,9 +38,9 @@ def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndar
     """
     if np.ma.is_masked(value):
         fill = f"pass `{name}.filled(np.nan)`" if allow_nan else "fill or leave out those"
+        masked = counted(np.ma.count_masked(value), "masked entry", "masked entries")
         raise ValueError(
-            f"`{name}` must be a plain array; got {np.ma.count_masked(value)} masked entries, "
-            f"whose mask would be lost: {fill}."
+            f"`{name}` must be a plain array; got {masked}, whose mask would be lost: {fill}."
         )
     try:
         raw = np.asarray(value)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from ._linalg import rank_tolerance, stability_margin
 from ._validation import as_array, as_choice, as_dt, as_integer
+from ._words import counted
 from .exceptions import AccuracyError, NotMinimalError, UnstableModelError
 from .family import boundary_zeros, innovation_data, lower_root
 from .lyapunov import lyapunov_factor
@@ -117,8 +118,9 @@ def covariance_realization(
     rows, columns = (count + 1) // 2, count // 2
     if order > p * min(rows - 1, columns):
         raise ValueError(
-            f"`order` must be at most {p * max(min(rows - 1, columns), 0)} for {count} covariances "
-            f"of {p} outputs; got {order}. Pass more lags."
+            f"`order` must be at most {p * max(min(rows - 1, columns), 0)} for "
+            f"{counted(count, 'covariance')} of {counted(p, 'output')}; got {order}. Pass more "
+            "lags."
         )
     if order == 0:
         empty = np.zeros((0, 0)), np.zeros((p, 0)), np.zeros((0, p))
@@ -445,9 +447,10 @@ def _balancing(
     """Return T (n, order) and its left inverse, the leading balanced directions."""
     n = sigma.size
     if order and sigma[order - 1] <= max(rank_tolerance((n, n), sigma[0]), 0.0):
+        most = int((sigma > rank_tolerance((n, n), sigma[0])).sum())
         raise NotMinimalError(
             f"(A, C, N) is not minimal: canonical correlation {order} is {sigma[order - 1]:.1e}. "
-            f"At most {int((sigma > rank_tolerance((n, n), sigma[0])).sum())} states can be kept: "
+            f"At most {counted(most, 'state')} can be kept: "
             "call stochastic_truncate with that order.",
             singular_value=float(sigma[order - 1] / sigma[0]) if sigma[0] > 0 else 0.0,
         )

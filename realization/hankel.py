@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from ._linalg import rank_tolerance
 from ._validation import as_array, as_integer
+from ._words import counted
 from .models import LinearSSM
 
 __all__ = ["ho_kalman"]
@@ -118,8 +119,8 @@ def ho_kalman(
     shift, _, found, _ = scipy.linalg.lstsq(upper, U[p:], cond=rank_tolerance(upper.shape, 1.0))
     if found < order:
         raise ValueError(
-            f"`rows` = {rows} is too small: {rows - 1} block rows determine {found} of the {order} "
-            "states. Ask for more rows, or a smaller order."
+            f"`rows` = {rows} is too small: {counted(rows - 1, 'block row')} can determine {found} "
+            f"of {counted(order, 'state')}. Ask for more rows, or a smaller order."
         )
     A = shift * scale / scale[:, np.newaxis]
     return LinearSSM(A, scale[:, np.newaxis] * Vh[:order, :m], U[:p] * scale, h[0], dt=dt)
@@ -130,10 +131,11 @@ def _hankel_size(
 ) -> tuple[int, int]:
     """Return the block rows and columns, defaults filled in, that hold `order` states."""
     least_rows, least_columns = -(-order // p) + 1, -(-order // m)
+    channels = f"{counted(p, 'output')} and {counted(m, 'input')}"
     if least_rows + least_columns > count:
         raise ValueError(
-            f"`markov` must hold at least {least_rows + least_columns} Markov parameters (D "
-            f"included) for order {order} with {p} outputs and {m} inputs; got {count}."
+            f"`markov` must hold at least {counted(least_rows + least_columns, 'Markov parameter')}"
+            f" (D included) for order {order} with {channels}; got {count}."
         )
     if rows is None and columns is None:
         rows = min(max((count + 1) // 2, least_rows), count - least_columns)
@@ -150,6 +152,6 @@ def _hankel_size(
     if rows < least_rows or columns < least_columns:
         raise ValueError(
             f"`rows` must be at least {least_rows} and `columns` at least {least_columns} for "
-            f"order {order} with {p} outputs and {m} inputs; got {rows} and {columns}."
+            f"order {order} with {channels}; got {rows} and {columns}."
         )
     return rows, columns

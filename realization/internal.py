@@ -30,6 +30,7 @@ from ._validation import (
     require_discrete,
     require_path,
 )
+from ._words import counted, sized
 from .bilinear import in_coordinates
 from .bilinear_subspaces import bilinear_minimal_coordinates, invariant_hull
 from .gramians import bilinear_balancing
@@ -59,6 +60,7 @@ __all__ = [
     "as_square",
     "bilinear_balancing",
     "bilinear_minimal_coordinates",
+    "counted",
     "covariance_factor",
     "filter_records",
     "in_coordinates",
@@ -76,6 +78,7 @@ __all__ = [
     "require_discrete",
     "require_path",
     "require_real",
+    "sized",
     "smoothed_moments",
     "solve_filter_riccati",
     "solve_lyapunov",

@@ -22,6 +22,7 @@ from ._linalg import symmetrize
 from ._noise import noise_covariances
 from ._signals import initial_state, matching_input, require_real
 from ._validation import as_instance, as_signal, require_discrete
+from ._words import sized
 from .lyapunov import initial_moments
 from .models import GaussianSSM, InnovationSSM
 
@@ -60,6 +61,10 @@ class FilterResult:
     innovations: np.ndarray
     Re: np.ndarray
     log_likelihood: float
+
+    def __repr__(self) -> str:
+        sizes = sized(x_filt=self.x_filt, innovations=self.innovations)
+        return f"FilterResult({sizes}, log-likelihood {self.log_likelihood:.6g})"
 
 
 def kalman_filter(

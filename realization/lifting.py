@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._validation import as_array, as_choice, as_integer, as_items, as_matrix
+from ._words import counted
 from .bilinear import BilinearSSM
 
 __all__ = ["carleman", "carleman_state"]
@@ -195,7 +196,7 @@ def _checked_fields(vector_fields: Sequence[Sequence[ArrayLike]]) -> list[list[n
             array = as_array(name, matrix)
             if k == 0 and array.ndim == 1:
                 array = array[:, np.newaxis]
-            because = f"the matrix of Kronecker power {k} for {n} states"
+            because = f"the matrix of Kronecker power {k} for {counted(n, 'state')}"
             matrices.append(as_matrix(name, array, (n, n**k), because=because))
         checked.append(matrices)
     return checked

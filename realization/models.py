@@ -30,6 +30,7 @@ from ._validation import (
     as_symmetric,
     require_semidefinite,
 )
+from ._words import counted
 from .exceptions import UnstableModelError
 
 __all__ = ["CovarianceModel", "GaussianSSM", "InnovationSSM", "LinearSSM"]
@@ -67,9 +68,9 @@ class StateSpaceRecord:
     def __repr__(self) -> str:
         time = "continuous time" if self.dt == 0.0 else f"dt={self.dt:g}"
         sizes = (
-            _counted(self.n_states, "state"),
-            _counted(self.n_inputs, "input"),
-            _counted(self.n_outputs, "output"),
+            counted(self.n_states, "state"),
+            counted(self.n_inputs, "input"),
+            counted(self.n_outputs, "output"),
         )
         return f"{type(self).__name__}({', '.join(sizes)}, {time})"
 
@@ -88,10 +89,6 @@ class _WithInputs(StateSpaceRecord):
     def n_inputs(self) -> int:
         """Number of inputs m."""
         return self.B.shape[1]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _rebuild(cls: type, values: dict[str, Any]) -> Any:

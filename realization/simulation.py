@@ -34,6 +34,7 @@ from ._validation import (
     as_signal,
     require_discrete,
 )
+from ._words import counted, sized
 from .bilinear import AnyModel, BilinearSSM
 from .bilinear_simulation import bilinear_forecast, bilinear_prediction, bilinear_response
 from .exceptions import UnstableModelError
@@ -65,7 +66,7 @@ class Simulation:
         return self.states()
 
     def __repr__(self) -> str:
-        return f"Simulation(y{list(self.y.shape)})"
+        return f"Simulation({sized(y=self.y)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +88,10 @@ class Forecast:
     def standard_deviation(self) -> np.ndarray:
         """Standard deviation of the error of each step and output, (..., steps, p)."""
         return np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
+
+    def __repr__(self) -> str:
+        largest = self.standard_deviation.max(initial=0.0)
+        return f"Forecast({sized(mean=self.mean)}, standard deviation up to {largest:.3g})"
 
 
 def simulate(
@@ -330,13 +335,13 @@ def forecast(
     u = matching_input(model, y, u)
     if u_future is None and model.n_inputs:
         raise ValueError(
-            f"`u_future` must be given: the model has inputs; pass their next {steps} samples, "
-            f"shape ({steps}, {model.n_inputs})."
+            f"`u_future` must be given: the model has inputs; pass what comes next, shape "
+            f"({steps}, {model.n_inputs})."
         )
     u_future = model_input(model, u_future, None if model.n_inputs else steps, name="u_future")
     if u_future.shape[-2] != steps:
         raise ValueError(
-            f"`u_future` must have `steps` = {steps} samples; got {u_future.shape[-2]}."
+            f"`u_future` must have `steps` = {counted(steps, 'sample')}; got {u_future.shape[-2]}."
         )
     if isinstance(model, BilinearSSM):
         return Forecast(*bilinear_forecast(model, y, u, u_future))

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from ._linalg import stability_margin, symmetrize
 from ._noise import noise_covariances
 from ._validation import as_choice
+from ._words import sized
 from .exceptions import AccuracyError, UnstableModelError
 from .kalman import Stochastic, checked_record, filter_gain, filter_records
 
@@ -42,6 +43,9 @@ class SmootherResult:
 
     x: np.ndarray
     P: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"SmootherResult({sized(x=self.x, P=self.P)})"
 
 
 def smooth(

@@ -36,6 +36,7 @@ from ._validation import (
     as_signal,
     require_discrete,
 )
+from ._words import counted
 from .bilinear import BilinearSSM
 
 __all__ = [
@@ -302,7 +303,7 @@ def volterra_from_data(
         )
     T, m, p = u.shape[-2], u.shape[-1], y.shape[-1]
     if lags >= T:
-        raise ValueError(f"`y` must have more than `lags` = {lags} samples; got {T}.")
+        raise ValueError(f"`y` must have more than `lags` = {counted(lags, 'sample')}; got {T}.")
     if not (u**2).mean(axis=tuple(range(u.ndim - 1))).all():
         raise ValueError("`u` must excite every input; one of them is zero throughout.")
     # past[tau - 1]: the inputs tau samples ago, (samples, m)
@@ -322,9 +323,9 @@ def volterra_from_data(
         solution, _, rank, _ = scipy.linalg.lstsq(regressors, target)
         if rank < regressors.shape[1]:
             raise ValueError(
-                f"`u` must determine the kernels: the {len(now)} samples give {rank} independent "
-                f"equations for {regressors.shape[1]} coefficients. Record more, or ask for fewer "
-                "lags."
+                f"`u` must determine the kernels: {rank} of {counted(len(now), 'equation')} are "
+                f"independent, for {regressors.shape[1]} coefficients. Record more, or ask for "
+                "fewer lags."
             )
         found = solution[: blocks[-1].shape[1]].reshape(-1, m**degree, p).swapaxes(1, 2)
     kernel = np.zeros((lags,) * degree + (p, m**degree))

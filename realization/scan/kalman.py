@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike
 from .._linalg import stability_margin
 from .._signals import matching_input, require_real
 from .._validation import as_signal
+from .._words import sized
 from ..exceptions import AccuracyError, UnstableModelError
 from ..models import GaussianSSM
 from ._kalman_steps import factor_innovation, filter_steps
@@ -58,6 +59,10 @@ class KalmanPath:
     P: np.ndarray
     K: np.ndarray
     log_likelihood: float
+
+    def __repr__(self) -> str:
+        sizes = sized(x=self.x, P=self.P, K=self.K)
+        return f"KalmanPath({sizes}, log-likelihood {self.log_likelihood:.6g})"
 
 
 def kalman_scan(

@@ -132,7 +132,7 @@ class TestRefusals:
     def test_rows_too_few_for_a_long_chain_at_one_output(self):
         h = np.zeros((16, 2, 1))
         h[6, 0] = 1.0
-        with pytest.raises(ValueError, match="`rows` = 6 is too small: 5 block rows determine 5"):
+        with pytest.raises(ValueError, match="6 is too small: 5 block rows can determine 5"):
             ho_kalman(h, 6, rows=6, columns=8)
         assert np.array_equal(markov_parameters(ho_kalman(h, 6, rows=7), 16), h)
 

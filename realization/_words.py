@@ -1,0 +1,17 @@
+"""Counts and sizes in words: the one place where messages and every ``repr`` get them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["counted", "sized"]
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: "1 state", "2 states"; a plural without s is given."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def sized(**arrays: np.ndarray) -> str:
+    """Return names of arrays with their shapes: "x[601, 2], y[600, 1]"."""
+    return ", ".join(f"{name}{list(array.shape)}" for name, array in arrays.items())
