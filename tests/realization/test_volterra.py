@@ -200,7 +200,11 @@ Y, U = np.ones((9, 1)), np.arange(9.0)[:, np.newaxis]
         (lambda: volterra_from_data(Y, U, 1, 9), ValueError, "more than `lags` = 9 samples"),
         (lambda: volterra_from_data(Y, U, 3, 2), ValueError, "`lags` must be at least 3"),
         (lambda: volterra_from_data(Y, 0 * U, 1, 2), ValueError, "must excite every input"),
-        (lambda: volterra_from_data(Y, Y, 1, 2), ValueError, "1 of 7 equations are independent, for 4"),
+        (
+            lambda: volterra_from_data(Y, Y, 1, 2),
+            ValueError,
+            "1 of 7 equations are independent, for 4",
+        ),
         (
             lambda: volterra_from_data(Y, U, 1, 2, method="fit"),
             ValueError,
