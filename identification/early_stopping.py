@@ -19,13 +19,13 @@ from .data import Experiments
 from .gauss_newton import Solution, criterion, minimize
 from .linearization import Problem, linearize
 from .local_coordinates import System, local_basis
-from .reidentification import Estimate
 from .result import IdentificationResult
 
-__all__ = ["BLOCKS", "steps_by_held_out"]
+__all__ = ["BLOCKS", "Estimate", "steps_by_held_out"]
 
 BLOCKS = 3
 
+Estimate = Callable[[Experiments], IdentificationResult]
 Build = Callable[[IdentificationResult, Experiments], tuple[Problem, System]]
 
 

@@ -10,6 +10,7 @@ from realization import InnovationSSM
 from realization.internal import stability_margin
 
 from .data import Experiments
+from .error_minimization import Task, minimized, unrefined
 from .input_matrices import InputMatrices
 
 __all__ = ["Refinement", "refined", "steps"]
@@ -79,21 +80,14 @@ def refined(
     Refinement or None
         The refined model.
     """
-    from .prediction_error import pem  # which itself may identify again, with subspace_id
-
     count = max(steps(model, data), least)
     if count == 0 or model.n_states == 0 or (focus == "simulation" and model.n_inputs == 0):
         return None
+    task = Task(simulate=focus == "simulation", estimate_offset=estimate_offset)
     deviations = replace(data, y=tuple(run - y_offset for run in data.y))
     try:
         with np.errstate(all="ignore"):  # overflow is an error of pem, or a step it refuses
-            found = pem(
-                replace(model, dt=data.dt),
-                deviations,
-                focus=focus,  # pyright: ignore[reportArgumentType]
-                offset="estimate" if estimate_offset else "none",
-                max_iterations=count,
-            )
+            found = minimized(task, unrefined(model), deviations, max_iterations=count)
     except (ValueError, np.linalg.LinAlgError):  # too short a record, or errors that overflow
         return None
     moved = found.model
@@ -101,4 +95,4 @@ def refined(
     if stable and stability_margin(moved.A, 1.0) <= 0:
         return None
     inputs = InputMatrices(moved.B, moved.D, found.x0, y_offset + found.offset[0])
-    return Refinement(replace(moved, dt=1.0), inputs, found.covariance)
+    return Refinement(moved, inputs, found.covariance)

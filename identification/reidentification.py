@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from .data import Experiments
+from .early_stopping import Estimate
 from .result import IdentificationResult
 from .subspace import METHODS, subspace_id
 
-__all__ = ["Estimate", "subspace_again"]
-
-Estimate = Callable[[Experiments], IdentificationResult]
+__all__ = ["subspace_again"]
 
 
 def subspace_again(result: IdentificationResult) -> Estimate | None:
