@@ -101,8 +101,8 @@ for weight in np.linspace(0.0, 1.0, 7):
 sides.set(title="3  All models: their state covariances", aspect="equal")
 for k, name in enumerate(("leading", "following")):
     density = realization.spectral_density(cov, omega)[:, k, k].real
-    spectrum.semilogy(omega, density, label=f"{name} output")
-spectrum.set(title="2  The process: its spectrum", xlabel="frequency")
+    spectrum.plot(omega, 10 * np.log10(density), label=f"{name} output")
+spectrum.set(title="2  The process: its spectrum in dB", xlabel="frequency")
 spectrum.legend(frameon=False, fontsize="x-small")
 canonical_forms.plot_structure(form, ax=memory)
 memory.set_title("4  Its memory: exact (orange), fading (blue)")
