@@ -5,8 +5,7 @@ Which process has these covariances?
 Covariances estimated from a short record look like covariances and are none: the spectrum that
 they imply dips below zero, and no process has a negative power at any frequency. Then the
 Riccati equation has no solution, and a toolbox that goes on anyway returns a model of nothing.
-What can be done is to find the nearest covariances that some process has, and to say how far away
-they are.
+What can be done is to change them into covariances that some process has, and to say by how much.
 """
 
 # %%
@@ -76,6 +75,8 @@ errors = [
 print(f"eigenvalues of the KYP matrix: {eigenvalues.round(3)}")
 print(f"covariances of the two models differ from those asked for by {max(errors):.0e}")
 assert max(errors) < 1e-9 * covariances[0, 0, 0]
+assert eigenvalues[0] > -1e-9 * eigenvalues[-1]
+assert eigenvalues[-2] < 1e-9 * eigenvalues[-1]
 
 figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
 realization.plot_spectrum([truth, predictor], labels=["truth", "repaired model"], ax=ax)

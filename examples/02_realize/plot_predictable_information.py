@@ -90,4 +90,5 @@ plt.show()
 
 print(f"state: {total:.6f} bits; {lengths[-1]} outputs: {collected[-1]:.6f} bits")
 assert (np.diff(collected) > 0).all()
+assert (kept <= np.append(0, np.cumsum(bits)) + 1e-9).all()
 assert abs(collected[-1] - total) < 1e-6

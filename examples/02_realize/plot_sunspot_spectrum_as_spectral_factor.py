@@ -65,7 +65,7 @@ plt.show()
 # -----------
 # A factor W with :math:`|W(e^{i\omega})|^2 = \Phi(\omega)` is a filter that makes the process from
 # white noise of variance one. All stable ones have the same poles; each zero may lie inside the
-# unit circle or be mirrored to the outside (one of them far out, beyond the figure).
+# unit circle or be mirrored to the outside (of modulus 5 and more they are not drawn).
 
 minimum = realization.spectral_factor(cov, kind="minimum_phase")
 maximum = realization.spectral_factor(cov, kind="maximum_phase")

@@ -69,3 +69,4 @@ found, residual = canonical_forms.similarity(forms[1].model, forms[5].model)
 print(f"from balanced to modal: residual {residual:.0e}")
 assert max(errors) < 1e-9 * np.abs(response).max()
 assert residual < 1e-9
+assert max(forms[1].info["sizes"]) == forms[2].info["index"] == 3

@@ -105,10 +105,12 @@ plt.show()
 # %%
 # The answer
 # ----------
-# The sun's cycle of about eleven years is found, and one year ahead the model is twenty points of
-# fit better than persistence. Two states do what two lags do, some more what nine lags do.
+# The sun's cycle of eleven to twelve years is found, and one year ahead the model is some twenty
+# points of fit better than persistence. Two states do what two lags do, some more what nine lags do.
 
 gain = fits["model"] - fits["persistence"]
 print(f"{gain:.1f} points better than persistence")
-assert 10.0 < period < 12.0
-assert gain > 15.0
+assert 11.0 < period < 12.0
+assert 15.0 < gain < 25.0
+assert abs(fits["model of order 2"] - fits["autoregression, 2 lags"]) < 2.0
+assert abs(fits["model"] - fits["autoregression, 9 lags"]) < 2.0

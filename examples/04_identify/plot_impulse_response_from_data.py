@@ -79,3 +79,4 @@ deviation = np.sqrt(poles.covariance[0, 0, 0]), np.sqrt(poles.covariance[0, 1, 1
 print(f"pole {poles.poles[0]:.3f}, deviations {deviation[0]:.3f} and {deviation[1]:.3f}")
 print(f"true {realization.poles(plant)[0]:.3f}; the line taken out spanned {line:.1f}")
 assert errors["refined by pem"] < errors["with a kernel"] < errors["least squares"]
+assert inside > 0.9

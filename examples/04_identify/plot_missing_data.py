@@ -113,3 +113,4 @@ covered = np.mean(errors[1] < 2 * deviation[missing])
 print(f"error: lines {by_lines:.3f}, model {by_model:.3f} degrees; band holds {covered:.1%}")
 assert by_model < 0.8 * by_lines
 assert 0.93 < covered < 0.98
+assert abs(result.model.Re.item() / complete.model.Re.item() - 1) < 0.05

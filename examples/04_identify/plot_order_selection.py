@@ -99,7 +99,7 @@ plt.show()
 # The answer
 # ----------
 # The easy plant has order 4 by every criterion. The hard one has order 3 until the record is long
-# enough; until then a model of order 3 predicts as well, which is all that a record can tell.
+# enough.
 
 for samples, table in zip(lengths, tables, strict=True):
     print(f"{samples:7} samples: order {table.best('svc')}")

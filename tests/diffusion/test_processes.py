@@ -222,6 +222,13 @@ class TestReverseKernel:
         assert np.linalg.eigvalsh(V)[0] > 0
         np.testing.assert_allclose(V / h, np.eye(2), atol=10 * h + 10 * np.sqrt(EPS**2 / h))
 
+    def test_the_difference_of_covariances_turns_indefinite(self):
+        sde = CriticallyDampedLangevin()
+        J, _, V = sde.reverse_kernel(0.5, 0.5 + 1e-6)
+        (_, before), (_, after) = sde.marginal(0.5), sde.marginal(0.5 + 1e-6)
+        assert np.linalg.eigvalsh(before - J @ after @ J.T)[0] < 0
+        assert np.linalg.eigvalsh(V)[0] > 0
+
     def test_known_start_is_the_posterior_of_ddpm(self):
         sde = VariancePreserving(1, m0=[1.5], P0=[[0.0]])
         s, t = 0.4, 0.5
