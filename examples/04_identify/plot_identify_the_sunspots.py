@@ -106,7 +106,7 @@ plt.show()
 # The answer
 # ----------
 # The sun's cycle of eleven to twelve years is found, and one year ahead the model is some twenty
-# points of fit better than persistence. Two states do what two lags do, some more what nine lags do.
+# points of fit better than persistence. Two states do what two lags do, some more what nine do.
 
 gain = fits["model"] - fits["persistence"]
 print(f"{gain:.1f} points better than persistence")
