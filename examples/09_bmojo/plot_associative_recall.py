@@ -110,7 +110,7 @@ kinds["value"] = ~(kinds["filler"] | kinds["key"])
 for color, (name, mask) in zip(("0.7", "C0", "C3"), kinds.items(), strict=True):
     ax.vlines(torch.arange(LENGTH)[mask], 0, score[mask], color=color, linewidth=3, label=name)
 ax.set(xlabel="token", ylabel="innovation squared", title="What the second layer did not expect")
-ax.set_ylim(0, 1.2 * score.max())
+ax.set_ylim(0, 1.2 * float(score.max()))
 ax.legend(frameon=False, loc="upper center", ncols=3)
 plt.show()
 assert accuracy[16] > 0.9
