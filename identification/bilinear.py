@@ -20,6 +20,7 @@ from realization import BilinearSSM, UnstableModelError
 from realization.internal import Progress, as_choice, as_integer
 
 from .data import Experiments
+from .evidence import record_evidence
 from .gauss_newton import Solution, minimize
 from .linearization import NOISE_FLOOR, Problem, run_chunks
 from .local_coordinates import System
@@ -28,7 +29,7 @@ from .preparation import prepared
 from .result import IdentificationResult
 from .subspace import subspace_id
 from .threads import one_blas_thread
-from .validation import fitted_output, horizon_name, record_fit
+from .validation import fitted_output
 
 __all__ = ["bilinear_id"]
 
@@ -267,11 +268,7 @@ def _subspace(raw: Experiments, options: _Options) -> IdentificationResult | Non
     nuisance = best.point.nuisance
     A, N, B, C, D, K = best.point.system.parts()
     model = BilinearSSM(A, N, B, C, D, K=K, Re=best.point.line.moment)
-    fits = {
-        horizon_name(h): fit
-        for h in (np.inf, 1)
-        if (fit := record_fit(model, data, nuisance.offset, h)) is not None
-    }
+    fits, whiteness = record_evidence(model, data, nuisance.offset)
     return IdentificationResult(
         model=replace(model, dt=raw.dt),
         x0=nuisance.x0,
@@ -286,6 +283,7 @@ def _subspace(raw: Experiments, options: _Options) -> IdentificationResult | Non
         },
         offset=(y0 + nuisance.offset, u0),
         fits=fits,
+        whiteness=whiteness,
         n_samples=raw.n_samples,
         output_names=raw.output_names,
         input_names=raw.input_names,

@@ -45,6 +45,7 @@ from realization.internal import (
 )
 
 from .data import Experiments
+from .evidence import error_whiteness
 from .expectation import ExpectedSums, expected_sums
 from .result import IdentificationResult
 from .validation import fit_percent, require_fitting
@@ -434,6 +435,7 @@ def _result(
     if (margin := stability_margin(model.A, 1.0)) <= 0:
         said.append(f"A is unstable: largest modulus {1 - margin:.5f}")
     options = dict(start.options) if known else {}
+    options |= {"start": start.method if known else type(start).__name__}
     options["iterations"] = len(history) - 1
     return IdentificationResult(
         model=model,
@@ -445,6 +447,7 @@ def _result(
         offset=(y0, start.offset[1] if known else np.zeros(model.n_inputs)),
         warnings=tuple(said),
         fits={"one-step prediction": fit_percent(np.vstack(raw.y), np.vstack(y_hat))},
+        whiteness=error_whiteness(raw.y, y_hat),
         n_samples=raw.n_samples,
         output_names=raw.output_names,
         input_names=raw.input_names,

@@ -20,6 +20,7 @@ from realization.internal import as_choice, as_integer
 
 from .data import Experiments
 from .data_checks import excitation_warning
+from .evidence import record_evidence
 from .input_matrices import InputMatrices, from_data
 from .model_repair import stability_warnings
 from .noise_model import NOISE_FLOOR
@@ -27,7 +28,7 @@ from .predictor_factor import by_lag, predictor_blocks, predictor_factor, predic
 from .preparation import prepared, require_rank
 from .projections import ROUNDING, FactorBlocks, regress
 from .result import IdentificationResult
-from .validation import MAX_GROWTH, growth, record_fit, residual_covariance
+from .validation import MAX_GROWTH, growth, residual_covariance
 
 __all__ = ["okid"]
 
@@ -161,10 +162,7 @@ def okid(
         )  # fmt: skip
         x0, y_offset = fitted.x0, np.asarray(fitted.y_offset) + np.zeros(p)
         model = replace(model, Re=residual_covariance(model, data, y_offset))
-    fits = {}
-    for name, horizon in (("simulation", np.inf), ("one-step prediction", 1)):
-        if (fit := record_fit(model, data, y_offset, horizon)) is not None:
-            fits[name] = fit
+    fits, whiteness = record_evidence(model, data, y_offset)
     said += stability_warnings(model)
     return IdentificationResult(
         model=replace(model, dt=raw.dt),
@@ -176,6 +174,7 @@ def okid(
         offset=(y0 + y_offset, u0),
         warnings=tuple(said),
         fits=fits,
+        whiteness=whiteness,
         n_samples=raw.n_samples,
         output_names=raw.output_names,
         input_names=raw.input_names,

@@ -6,6 +6,7 @@ inputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,10 @@ from .data import Experiments
 from .lag_sums import lag_sums
 from .validation import MODELS, Model, in_data_units, require_fitting
 
-__all__ = ["ResidualTests", "residual_tests"]
+__all__ = ["LAGS", "LEVEL", "ResidualTests", "residual_tests", "whiteness"]
+
+LAGS = 25
+LEVEL = 0.99  # probability that a perfect model passes a test
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +95,7 @@ class ResidualTests:
 
 
 def residual_tests(
-    result: Model, y: Any, u: Any = None, *, lags: int = 25, level: float = 0.99
+    result: Model, y: Any, u: Any = None, *, lags: int = LAGS, level: float = LEVEL
 ) -> ResidualTests:
     r"""Test the one-step residuals of a model on a record.
 
@@ -174,8 +178,7 @@ def residual_tests(
     C0 = covariances[0]
     spread = np.sqrt(np.where(np.diag(C0) > 0, np.diag(C0), 1.0))
     autocorrelation = covariances / np.outer(spread, spread)
-    statistic, rank = _ljung_box(tuple(run / spread for run in e), lags)
-    p_value = float(scipy.special.chdtrc(rank**2 * lags, statistic)) if rank else 1.0
+    statistic, p_value = _ljung_box(tuple(run / spread for run in e), lags)
     band = _simultaneous_quantile(level, lags * p * p) / np.sqrt(T)
     cross = np.zeros((2 * lags + 1, p, m))
     cross_band = np.ones((p, m))
@@ -208,8 +211,21 @@ def residual_tests(
     )
 
 
-def _ljung_box(e: tuple[np.ndarray, ...], lags: int) -> tuple[float, int]:
-    """Return the statistic of centred residuals and the rank of their covariance.
+def whiteness(residuals: Sequence[np.ndarray]) -> float | None:
+    """Return the p-value of the Ljung-Box test of ``residual_tests``; None if samples are missing.
+
+    With fewer lags than there if a run is short, None if it is too short for any.
+    """
+    lags = min(LAGS, min(run.shape[0] for run in residuals) - 1)
+    spread = np.std(np.vstack(residuals), axis=0)
+    if lags < 1 or np.isnan(spread).any():
+        return None
+    spread = np.where(spread > 0, spread, 1.0)
+    return _ljung_box(tuple((run - run.mean(axis=0)) / spread for run in residuals), lags)[1]
+
+
+def _ljung_box(e: tuple[np.ndarray, ...], lags: int) -> tuple[float, float]:
+    """Return the statistic of centred residuals, and the probability of a larger one.
 
     The residuals are whitened by their singular vectors: nothing is squared before the division.
     """
@@ -217,14 +233,15 @@ def _ljung_box(e: tuple[np.ndarray, ...], lags: int) -> tuple[float, int]:
     T = left.shape[0]
     rank = int(np.sum(sizes > T * np.finfo(float).eps * sizes[0]))
     if rank == 0:
-        return 0.0, 0
+        return 0.0, 1.0
     starts = np.cumsum([run.shape[0] for run in e])[:-1]
     white = tuple(np.split(left[:, :rank] * np.sqrt(T), starts))
     terms = [
         np.sum(C**2) / sum(run.shape[0] - k for run in e)
         for k, C in enumerate(_cross_covariances(white, white, lags))
     ]
-    return float(T**2 * np.sum(terms[1:])), rank
+    statistic = float(T**2 * np.sum(terms[1:]))
+    return statistic, float(scipy.special.chdtrc(rank**2 * lags, statistic))
 
 
 def _cross_covariances(

@@ -96,6 +96,10 @@ class IdentificationResult:
         the others by their fit; empty where nothing was.
     log_likelihood : ndarray or None
         Log-likelihood at the start and after each step of ``em``; None for other methods.
+    whiteness : float or None
+        p-value of the Ljung-Box test of ``residual_tests`` on the estimation record: small where
+        the one-step errors can be predicted from each other. None where nothing could be tested:
+        no record (a factor alone), missing samples, errors that are rounding.
     """
 
     model: InnovationSSM | BilinearSSM
@@ -113,6 +117,7 @@ class IdentificationResult:
     input_names: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()
     log_likelihood: np.ndarray | None = None
+    whiteness: float | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""

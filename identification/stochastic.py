@@ -37,6 +37,7 @@ from realization import (
 from realization.internal import as_choice, as_integer, stability_margin
 
 from .data import Experiments
+from .evidence import error_whiteness
 from .hankel_factor import HankelFactor
 from .lag_sums import lag_sums
 from .model_repair import stabilize
@@ -291,6 +292,7 @@ def stochastic_id(
         offset=(y0, np.zeros(0)),
         warnings=said,
         fits={"one-step prediction": fit_percent(np.vstack(data.y), np.vstack(y_hat))},
+        whiteness=error_whiteness(data.y, y_hat),
         n_samples=data.n_samples,
         output_names=raw.output_names,
     )

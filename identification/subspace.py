@@ -29,6 +29,7 @@ from realization.internal import as_choice, as_dt, as_integer, stability_margin
 from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateMap, StateRegression, state_map
 from .data import Experiments
 from .data_checks import data_warnings
+from .evidence import record_evidence
 from .hankel_factor import HankelFactor
 from .input_matrices import InputMatrices, from_data, from_factor, initial_state
 from .model_repair import add_input_delay, stability_warnings, stabilize
@@ -461,7 +462,7 @@ def _result(
     """Assemble the result: delay, innovation covariance, initial states, fits, warnings."""
     y0, u0 = offset[0] + best.inputs.y_offset, offset[1]
     model, x0 = best.model, best.inputs.x0
-    warnings, fits, covariance = list(best.warnings), {}, best.covariance
+    warnings, covariance, fits, whiteness = list(best.warnings), best.covariance, {}, None
     if raw is not None and data is not None:
         if options["delay"]:
             covariance = None  # of the model without the delay line
@@ -476,9 +477,7 @@ def _result(
             )
         if options["bd"] != "factor":
             model = replace(model, Re=residual_covariance(model, data, best.inputs.y_offset))
-        for name, horizon in (("simulation", np.inf), ("one-step prediction", 1)):
-            if (fit := record_fit(model, data, best.inputs.y_offset, horizon)) is not None:
-                fits[name] = fit
+        fits, whiteness = record_evidence(model, data, best.inputs.y_offset)
     model = replace(model, dt=options["dt"])
     warnings += stability_warnings(model, "; stable=True moves it inside")
     return IdentificationResult(
@@ -493,6 +492,7 @@ def _result(
         warnings=tuple(warnings),
         covariance=covariance,
         fits=fits,
+        whiteness=whiteness,
         n_samples=factor.n_samples if raw is None else raw.n_samples,
         output_names=raw.output_names if raw else (),
         input_names=raw.input_names if raw else (),

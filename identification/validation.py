@@ -41,6 +41,7 @@ __all__ = [
     "in_data_units",
     "named_models",
     "record_fit",
+    "record_output",
     "require_fitting",
     "residual_covariance",
 ]
@@ -123,7 +124,18 @@ def record_fit(
     offset: np.ndarray | float,
     horizon: float,
 ) -> np.ndarray | None:
-    """Return the fit of each output over all runs; None where an unstable path means nothing.
+    """Return the fit of each output over all runs; None where an unstable path means nothing."""
+    found = record_output(model, data, offset, horizon)
+    return None if found is None else fit_percent(np.vstack(found[0]), np.vstack(found[1]))
+
+
+def record_output(
+    model: InnovationSSM | BilinearSSM,
+    data: Experiments,
+    offset: np.ndarray | float,
+    horizon: float,
+) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+    """Return measured and predicted outputs, by run; None where an unstable path means nothing.
 
     Parameters
     ----------
@@ -140,8 +152,7 @@ def record_fit(
     if growth(F, data) > MAX_GROWTH:
         return None
     runs = [y - offset for y in data.y]
-    outputs = [fitted_output(model, y, u, horizon)[0] for y, u in zip(runs, data.u, strict=True)]
-    return fit_percent(np.vstack(runs), np.vstack(outputs))
+    return runs, [fitted_output(model, y, u, horizon)[0] for y, u in zip(runs, data.u, strict=True)]
 
 
 def residual_covariance(

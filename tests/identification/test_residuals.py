@@ -7,6 +7,8 @@ from statsmodels.stats.diagnostic import acorr_ljungbox
 from systems import random_innovation
 
 from identification import compare, residual_tests, subspace_id
+from identification.evidence import error_whiteness
+from identification.residuals import whiteness
 from realization import InnovationSSM, LinearSSM, UnstableModelError, simulate
 
 
@@ -206,3 +208,24 @@ UNSTABLE = InnovationSSM([[1.5]], [[1.0]], [[0.0]], [[1.0]])
 def test_refusals(model, y, options, error, message):
     with pytest.raises(error, match=message):
         residual_tests(model, y, **options)
+
+
+def test_whiteness_of_the_record_is_that_of_the_tests():
+    rng = np.random.default_rng(11)
+    plant, u = random_innovation(rng, 2, 1, 2), rng.standard_normal((500, 1))
+    y = simulate(plant, u, noise=True, rng=rng).y
+    result = subspace_id(y, u, 2, method="cva", past=5)
+    assert result.whiteness == pytest.approx(residual_tests(result, y, u).ljung_box_p_value)
+    parts = [y[:250], y[250:], y[:20]], [u[:250], u[250:], u[:20]]
+    result = subspace_id(*parts, 2, method="cva", past=5)
+    short = residual_tests(result, *parts, lags=19)
+    assert result.whiteness == pytest.approx(short.ljung_box_p_value)
+
+
+def test_whiteness_where_nothing_can_be_tested():
+    assert whiteness([np.ones((1, 1)), np.ones((9, 1))]) is None
+    assert whiteness([np.array([[1.0], [np.nan], [2.0]])]) is None
+    assert whiteness([np.ones((9, 2))]) == 1.0  # nothing but an offset
+    y = np.arange(9.0)[:, np.newaxis]
+    assert error_whiteness([y], [y * (1 + 1e-15)]) is None  # rounding
+    assert error_whiteness([y], [y * (1 + 1e-6)]) is not None
