@@ -25,7 +25,7 @@ from realization import (
     bilinear_truncate,
     stochastic_balance,
 )
-from realization.internal import as_instance, as_integer, as_real, bilinear_balancing
+from realization.internal import as_instance, as_integer, as_real, bilinear_balancing, counted
 from realization.internal import lyapunov_factor as gramian_factor
 
 from .result import (
@@ -354,9 +354,9 @@ def _finished(
     if dropped is not None:
         bound = "" if np.isnan(dropped) else f"; the error is at most {dropped:.1e}"
         warnings.warn(
-            f"{model.n_states - T.shape[1]} of {model.n_states} states have Hankel singular values "
-            f"below {tol:.1e} of the largest and were left out{bound}. minimal_form removes what "
-            "is not reachable or not observable first.",
+            f"{model.n_states - T.shape[1]} of {counted(model.n_states, 'state')} have Hankel "
+            f"singular values below {tol:.1e} of the largest and were left out{bound}. "
+            "minimal_form removes what is not reachable or not observable first.",
             NumericalWarning,
             stacklevel=4,
         )

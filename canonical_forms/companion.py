@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from realization import CovarianceModel, NotMinimalError
-from realization.internal import as_choice, as_real
+from realization.internal import as_choice, as_real, counted
 
 from .result import CanonicalForm, Linear, checked_model, finish, input_matrix
 
@@ -182,9 +182,9 @@ def require_all_states(
         return
     smallest = float(values.min(initial=1.0))
     raise NotMinimalError(
-        f"The {form} needs every state to be {word}: the chains reach {sum(indices)} of {n} states "
-        f"(smallest relative size {smallest:.1e}). Call minimal_form first, or see the parts with "
-        "kalman_decomposition.",
+        f"The {form} needs every state to be {word}: the chains reach {sum(indices)} of "
+        f"{counted(n, 'state')} (smallest relative size {smallest:.1e}). Call minimal_form first, "
+        "or see the parts with kalman_decomposition.",
         singular_value=smallest,
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 
 from realization import AccuracyError, NumericalWarning
-from realization.internal import as_real, nilpotent_staircase
+from realization.internal import as_real, counted, nilpotent_staircase
 
 from .result import CanonicalForm, Linear, Model, checked_model, condition, finish
 
@@ -435,8 +435,8 @@ def _cluster_chains(
     if sum(sizes) < V.shape[1]:
         raise AccuracyError(
             f"The {V.shape[1]} eigenvalues near {eigenvalue:.6g} have no Jordan form at tol = "
-            f"{tol:g}: only {sum(sizes)} states belong to chains. Choose another `tol`, or use "
-            "modal_form.",
+            f"{tol:g}: chains hold only {counted(sum(sizes), 'state')}. Choose another `tol`, or "
+            "use modal_form.",
             residual=float(values[-1][-1] * weight / scale),
         )
     X, lengths = jordan_chains(W, sizes)

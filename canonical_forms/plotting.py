@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realization.internal import as_instance
+from realization.internal import as_instance, counted
 
 from .result import CanonicalForm, input_matrix
 
@@ -144,7 +144,7 @@ def _memories(form: CanonicalForm) -> list[tuple[float, str, str]]:
 
 def _steps(count: int) -> str:
     """Return how long a shift register remembers."""
-    return f"exact, {count} step{'s' * (count != 1)}"
+    return f"exact, {counted(count, 'step')}"
 
 
 def _fades(block: np.ndarray, dt: float) -> str:

@@ -27,7 +27,13 @@ from realization import (
     LinearSSM,
     NumericalWarning,
 )
-from realization.internal import as_instance, covariance_factor, in_coordinates, register_record
+from realization.internal import (
+    as_instance,
+    counted,
+    covariance_factor,
+    in_coordinates,
+    register_record,
+)
 
 __all__ = ["CanonicalForm"]
 
@@ -100,10 +106,10 @@ class CanonicalForm:
         lines = [f"{info['form']}: {self.model!r}"]
         if (depth := info.get("eidetic_order")) is not None:
             lines.append(
-                f"  eidetic part     {depth} states, forgets after {info['index']} steps; "
-                f"Weyr sizes {_listed(info['weyr'])}"
+                f"  eidetic part     {counted(depth, 'state')}, forgets after "
+                f"{counted(info['index'], 'step')}; Weyr sizes {_listed(info['weyr'])}"
             )
-            lines.append(f"  fading part      {self.model.n_states - depth} states")
+            lines.append(f"  fading part      {counted(self.model.n_states - depth, 'state')}")
         labels = {
             "sizes": "diagonal blocks",
             "indices": "chain lengths",

@@ -21,7 +21,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from realization import AccuracyError
-from realization.internal import as_covariance, as_matrix, as_real, covariance_factor, symmetrize
+from realization.internal import (
+    as_covariance,
+    as_matrix,
+    as_real,
+    counted,
+    covariance_factor,
+    symmetrize,
+)
 
 from ._factors import row_space
 from .score import ReverseSDE, reverse_time_sde
@@ -322,7 +329,7 @@ class LinearProcess(ABC):
 
     def _set_law(self, n: int) -> None:
         """Check `m0` and `P0`, and store read-only copies."""
-        because = f"to match the {n} state{'s' * (n > 1)}"
+        because = f"to match the {counted(n, 'state')}"
         m0 = np.zeros(n) if self.m0 is None else as_matrix("m0", self.m0, (n,), because=because)
         P0 = None if self.P0 is None else as_covariance("P0", self.P0, n, because=because)
         self._store(m0=m0, P0=P0)
@@ -340,7 +347,7 @@ class LinearProcess(ABC):
         return partial(type(self), **values), ()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.n_states} state{'s' * (self.n_states > 1)})"
+        return f"{type(self).__name__}({counted(self.n_states, 'state')})"
 
 
 def as_interval(s: float, t: float) -> tuple[float, float]:

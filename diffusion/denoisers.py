@@ -23,6 +23,7 @@ from realization.internal import (
     as_choice,
     as_instance,
     as_signal,
+    counted,
     matching_input,
     require_discrete,
     require_real,
@@ -187,7 +188,8 @@ def smoother_score(
     require_real(model, "smoother_score")
     if require_process(sde).n_states != model.n_states:
         raise ValueError(
-            f"`sde` must have the {model.n_states} states of the model; got {sde.n_states}."
+            f"`sde` must have the {counted(model.n_states, 'state')} of the model; got "
+            f"{sde.n_states}."
         )
     y = as_signal("y", y, model.n_outputs, allow_nan=True)
     u = matching_input(model, y, u)

@@ -21,6 +21,7 @@ from realization.internal import (
     as_generator,
     as_integer,
     as_matrix,
+    counted,
     covariance_factor,
     register_record,
 )
@@ -79,7 +80,7 @@ class GaussianMixture:
         if abs(weights.sum() - 1.0) > 1e-8:
             raise ValueError(f"`weights` must sum to 1; they sum to {weights.sum():.6g}.")
         K = weights.size
-        means = as_matrix("means", self.means, (K, None), because=f"to match {K} weights")
+        means = as_matrix("means", self.means, (K, None), because=f"to match `weights` ({K},)")
         n = means.shape[1]
         because = f"to match `means` ({K}, {n})"
         covariances = as_matrix("covariances", self.covariances, (K, n, n), because=because)
@@ -98,7 +99,8 @@ class GaussianMixture:
         return self.means.shape[1]
 
     def __repr__(self) -> str:
-        return f"GaussianMixture({self.weights.size} components, {self.n_states} states)"
+        components = counted(self.weights.size, "component")
+        return f"GaussianMixture({components}, {counted(self.n_states, 'state')})"
 
     def log_density(self, x: ArrayLike) -> np.ndarray:
         """Return the logarithm of the density.
@@ -293,7 +295,8 @@ class GaussianMixture:
         """Raise unless the process moves points of this dimension."""
         if require_process(sde).n_states != self.n_states:
             raise ValueError(
-                f"`sde` must have the {self.n_states} states of the mixture; got {sde.n_states}."
+                f"`sde` must have the {counted(self.n_states, 'state')} of the mixture; got "
+                f"{sde.n_states}."
             )
 
 

@@ -41,6 +41,7 @@ from realization.internal import (
     as_generator,
     as_instance,
     as_integer,
+    counted,
     covariance_factor,
     lyapunov_factor,
     model_input,
@@ -143,11 +144,9 @@ class BackwardSSM:
         return self.J.shape[0] if self.J.ndim == 3 else None
 
     def __repr__(self) -> str:
-        length = "stationary" if self.steps is None else f"{self.steps} steps"
-        return (
-            f"BackwardSSM({self.n_states} states, {self.n_outputs} outputs, {length}, "
-            f"dt={self.dt:g})"
-        )
+        length = "stationary" if self.steps is None else counted(self.steps, "step")
+        states, outputs = counted(self.n_states, "state"), counted(self.n_outputs, "output")
+        return f"BackwardSSM({states}, {outputs}, {length}, dt={self.dt:g})"
 
     def sample(
         self, *, steps: int | None = None, final_state: ArrayLike | None = None, rng: Rng = None

@@ -35,6 +35,9 @@ class ReverseSDE:
     drift: Field
     diffusion: Field
 
+    def __repr__(self) -> str:
+        return "ReverseSDE(drift(x, t), diffusion(x, t))"
+
 
 def reverse_time_sde(
     drift: Field,

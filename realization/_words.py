@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
 __all__ = ["counted", "sized"]
 
@@ -12,6 +12,6 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def sized(**arrays: np.ndarray) -> str:
+def sized(**arrays: Any) -> str:
     """Return names of arrays with their shapes: "x[601, 2], y[600, 1]"."""
     return ", ".join(f"{name}{list(array.shape)}" for name, array in arrays.items())

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from realization.internal import counted, sized
+
 from .eidetic_memory import EideticState
 from .fading import FadingState
 
@@ -41,6 +43,10 @@ class BMojoState(NamedTuple):
     pending: EideticState
     time: torch.Tensor
 
+    def __repr__(self) -> str:
+        sizes = sized(window_keys=self.window_keys, fading_keys=self.fading_keys)
+        return f"BMojoState({sizes}, time {self.time})"
+
 
 class BMojoOutput(NamedTuple):
     """What a `BMojoLayer` returns; without the time axis from ``step``.
@@ -61,3 +67,7 @@ class BMojoOutput(NamedTuple):
     state: BMojoState
     innovation: torch.Tensor | None
     selected: torch.Tensor
+
+    def __repr__(self) -> str:
+        tokens = counted(self.selected.numel(), "token")
+        return f"BMojoOutput({sized(y=self.y)}, {self.selected.sum()} of {tokens} selected)"

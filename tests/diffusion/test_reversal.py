@@ -186,7 +186,7 @@ class TestBackwardModel:
     def test_record(self, tmp_path):
         model = random_gaussian(0, 2, 1)
         backward = backward_model(model, steps=3)
-        assert repr(backward) == "BackwardSSM(2 states, 1 outputs, 3 steps, dt=1)"
+        assert repr(backward) == "BackwardSSM(2 states, 1 output, 3 steps, dt=1)"
         assert "stationary" in repr(backward_model(random_gaussian(0, 2, 1, "stationary")))
         assert backward.n_inputs == 0
         with pytest.raises(ValueError, match="read-only"):
