@@ -54,9 +54,11 @@ for name, u in experiments.items():
 
 omega = 2 * np.pi * np.arange(1, steps // 2) / steps
 gain = np.abs(realization.frequency_response(plant, omega)[:, 0, 0])
+near, effect = np.abs(omega - np.angle(pole)) < 0.05, {}
 fig, axes = plt.subplots(4, 1, figsize=(7, 7), sharex=True, layout="constrained")
 for ax, (name, u) in zip(axes, experiments.items(), strict=True):
     power = np.abs(np.fft.rfft(u[:, 0])[1 : steps // 2]) ** 2 / steps
+    effect[name] = np.sum((power * gain**2)[near])
     ax.semilogy(omega, power, label="input")
     ax.semilogy(omega, power * gain**2, label="effect on the output")
     ax.set_ylim(1e-4, 1e3)
@@ -114,3 +116,5 @@ print(f"median error of the pole: {', '.join(f'{k} {v:.4f}' for k, v in size.ite
 print(f"the step is {ratio:.1f} times as far off as the slow binary signal")
 assert min(size, key=lambda name: size[name]) == "prbs, held 9"
 assert ratio > 10
+assert effect["step"] < 0.1 * effect["prbs, held 9"]
+assert abs(effect["multisine"] / effect["prbs, held 9"] - 1) < 0.1
