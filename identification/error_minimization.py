@@ -13,12 +13,12 @@ from realization.internal import as_choice, as_instance, stability_margin, symme
 
 from .data import Experiments
 from .early_stopping import Estimate, steps_by_held_out
+from .evidence import record_evidence
 from .gauss_newton import Search, Solution, minimize
 from .linearization import Problem, linearize
 from .local_coordinates import NAMES, System, local_basis
 from .parameter_covariance import entries_in_coordinates, parameter_factor
 from .result import IdentificationResult
-from .validation import horizon_name, record_fit
 
 __all__ = ["Task", "minimized", "unrefined"]
 
@@ -232,12 +232,8 @@ def _result(
         else:
             moved = entries_in_coordinates(gain_factor, best.system, best.Tinv, best.T)
             factor = np.hstack([factor, moved])
-    horizons = {np.inf, 1, problem.horizon}
-    fits = {
-        horizon_name(h): f
-        for h in sorted(horizons, reverse=True)
-        if (f := record_fit(model, problem.data, y0, h)) is not None
-    }
+    horizons = sorted({np.inf, 1, problem.horizon}, reverse=True)
+    fits, whiteness = record_evidence(model, problem.data, y0, horizons)
     options = {
         "start": start.method,
         "focus": "simulation" if problem.simulate else "prediction",
@@ -261,6 +257,7 @@ def _result(
         warnings=_warnings(problem, fit, gain_fit, system, said, stopped),
         covariance=None if factor is None else factor @ factor.T,
         fits=fits,
+        whiteness=whiteness,
         n_samples=raw.n_samples,
         output_names=raw.output_names,
         input_names=raw.input_names,

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from realdata import daisy
 from systems import random_innovation
 
-from identification import IdentificationResult, compare, fit_percent, pem, subspace_id
+from identification import (
+    IdentificationResult,
+    compare,
+    fit_percent,
+    pem,
+    residual_tests,
+    subspace_id,
+)
 from identification.local_coordinates import System
 from realization import (
     BilinearSSM,
@@ -479,3 +486,10 @@ def test_measured_plants_gain(name):
     assert after >= before - (0.0 if y.shape[1] == 1 else 0.2)  # not what several outputs minimise
     before, after = compare([start, result], y[half:], u[half:], horizon=1).fits.mean(axis=1)
     assert after >= before - 0.5
+
+
+@pytest.mark.parametrize("focus", ["prediction", "simulation"])
+def test_whiteness_on_the_record(focus):
+    y, u = record(PLANT, 300)
+    result = pem(PLANT, y, u, focus=focus)
+    assert result.whiteness == pytest.approx(residual_tests(result, y, u).ljung_box_p_value)
