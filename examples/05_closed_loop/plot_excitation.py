@@ -89,13 +89,8 @@ for name, u in experiments.items():
 fig, ax = plt.subplots(figsize=(6, 5), layout="constrained")
 for name, error in errors.items():
     size = np.median(np.abs(error))
-    ax.plot(
-        (pole + error).real,
-        (pole + error).imag,
-        "o",
-        ms=3,
-        label=f"{name}: median error {size:.4f}",
-    )
+    poles = pole + error
+    ax.plot(poles.real, poles.imag, "o", ms=3, label=f"{name}: median error {size:.4f}")
 ax.plot(pole.real, pole.imag, "k+", ms=14)
 circle = np.exp(1j * np.linspace(0.3, 0.4, 100))
 ax.plot(circle.real, circle.imag, "k", lw=0.5)

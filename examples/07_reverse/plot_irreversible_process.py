@@ -111,3 +111,4 @@ for k in (1, 3, 12):
     fast, slow = diffusion.retime(model, k), diffusion.retime(model, -k)
     print(f"speed {k}: irreversibility {diffusion.irreversibility(fast):.2f}")
     assert np.allclose(slow.A, diffusion.reverse(fast).A)
+    assert diffusion.irreversibility(fast) > 0.1

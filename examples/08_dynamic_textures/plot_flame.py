@@ -107,4 +107,5 @@ quarters = [np.var(part, axis=0).sum() for part in np.split(films[0].astype(np.f
 print("variance of the film, by quarters:", ", ".join(f"{q / quarters[0]:.2f}" for q in quarters))
 on_screen = sum(quarters) / 4 / np.var(seen, axis=0).sum()
 print(f"variance over that of the clip: model {metrics.covariance_ratio:.2f}, film {on_screen:.2f}")
+assert own_clip or metrics.one_step_psnr > metrics.persistence_psnr
 assert own_clip or (min(quarters) / max(quarters) > 0.8 and 0.8 < metrics.covariance_ratio < 1.25)

@@ -98,7 +98,7 @@ plt.show()
 # %%
 # The spectrum moves, the picture stays
 # -------------------------------------
-# The frequency is multiplied by the speed; the variance is what it was.
+# The frequency is multiplied by the speed; the variance is what it was, but for chance.
 
 figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
 middle, variance = {}, {}  # half of the power lies below the middle frequency
@@ -116,4 +116,4 @@ plt.show()
 for speed in films:
     faster, larger = middle[speed] / middle[1], variance[speed] / variance[1]
     print(f"speed {speed:4g}: frequency x {faster:.2f}, variance x {larger:.2f}")
-    assert own_clip or abs(faster / abs(speed) - 1) < 0.05
+    assert own_clip or (abs(faster / abs(speed) - 1) < 0.05 and abs(larger - 1) < 0.1)

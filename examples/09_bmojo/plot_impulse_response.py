@@ -78,6 +78,7 @@ difference = out.innovation[0].detach().numpy() - (y - predict(model, y, u))
 print(f"innovations differ by {np.abs(difference).max():.1e}")
 print(f"passed at level 0.01: {out.selected.double().mean():.4f}")
 assert np.abs(difference).max() < 1e-10
+assert 0.005 < out.selected.double().mean() < 0.015
 
 # %%
 # The delay

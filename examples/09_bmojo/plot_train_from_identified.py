@@ -4,7 +4,7 @@ Where should training start?
 
 A resonant plant with a saturating sensor is a linear model followed by a static curve. A linear
 layer followed by a small network can learn it, from a random start or from the linear model that a
-subspace method finds in a second. What is the better start worth?
+subspace method finds. What is the better start worth?
 """
 
 # %%

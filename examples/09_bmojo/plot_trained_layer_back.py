@@ -74,7 +74,7 @@ right.legend(frameon=False)
 plt.show()
 
 # %%
-# Sixteen modes of the layer, four states of the plant. Training spreads one resonance over many
+# Sixteen states of the layer, four of the plant. Training spreads one resonance over many
 # modes, and their poles alone would not say so.
 
 print("moduli of the poles:", np.sort(np.abs(poles(trained))).round(2))
