@@ -27,6 +27,7 @@ from realization.internal import (
     as_real,
     counted,
     covariance_factor,
+    require_memory,
     symmetrize,
 )
 
@@ -330,6 +331,7 @@ class LinearProcess(ABC):
     def _set_law(self, n: int) -> None:
         """Check `m0` and `P0`, and store read-only copies."""
         because = f"to match the {counted(n, 'state')}"
+        require_memory(f"a process of {n} states", n)
         m0 = np.zeros(n) if self.m0 is None else as_matrix("m0", self.m0, (n,), because=because)
         P0 = None if self.P0 is None else as_covariance("P0", self.P0, n, because=because)
         self._store(m0=m0, P0=P0)

@@ -24,6 +24,7 @@ from realization.internal import (
     counted,
     covariance_factor,
     register_record,
+    require_memory,
 )
 
 from ._linear_process import LinearProcess, as_interval, as_points, precision_root, require_process
@@ -165,6 +166,7 @@ class GaussianMixture:
         """
         generator = as_generator(rng)
         count = as_integer("count", count)
+        require_memory(f"`count` = {count}", count * self.means.shape[1])
         which = generator.choice(self.weights.size, size=count, p=self.weights)
         x = self.means[which]
         for k in np.unique(which):

@@ -48,6 +48,7 @@ from realization.internal import (
     noise_covariances,
     register_record,
     require_discrete,
+    require_memory,
     require_real,
     solve_lyapunov,
 )
@@ -280,6 +281,7 @@ def backward_model(
     checked_model(model, "backward_model")
     if steps is not None or u is not None:
         u = model_input(model, u, steps)
+        require_memory(f"`steps` = {len(u)}", len(u) * (model.n_states + model.n_outputs) ** 2)
         if u.ndim != 2:
             raise ValueError(f"`u` must be one record, (T, m); got shape {u.shape}.")
         return _finite_backward(model, whiten(model, u))
@@ -383,7 +385,9 @@ def _sample_steps(model: BackwardSSM, steps: int | None) -> int:
     if model.steps is None:
         if steps is None:
             raise ValueError("`steps` must be given: a stationary model has no end of its own.")
-        return as_integer("steps", steps)
+        steps = as_integer("steps", steps)
+        require_memory(f"`steps` = {steps}", steps * (model.n_states + model.n_outputs))
+        return steps
     if steps is not None and steps != model.steps:
         raise ValueError(
             f"`steps` must be the model's own {model.steps}, or left out; got {steps}."

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import scipy
 
-from realization.internal import Rng, as_choice, as_generator, as_integer, as_real
+from realization.internal import Rng, as_choice, as_generator, as_integer, as_real, require_memory
 
 from .data import Experiments
 from .hankel_factor import HankelFactor
@@ -97,6 +97,7 @@ def prbs(steps: int, n_inputs: int = 1, *, hold: int = 1, shift: int = 0) -> np.
             f"`steps` = {steps} held {hold} samples each needs a sequence of 2^{bits} - 1; at most "
             f"2^{LARGEST_REGISTER} - 1 is offered. Hold longer, or repeat a shorter signal."
         )
+    require_memory(f"`steps` = {steps} of `n_inputs` = {m}", steps * m)
     sequence = 2.0 * scipy.signal.max_len_seq(bits)[0] - 1.0
     starts = shift % sequence.size + np.arange(m) * (sequence.size // m)
     index = (np.arange(values)[:, np.newaxis] + starts) % sequence.size
@@ -183,6 +184,7 @@ def multisine(
     periods = as_integer("periods", periods, minimum=1)
     as_choice("phases", phases, ("low_crest", "schroeder", "random"))
     generator = as_generator(rng)
+    require_memory(f"`period` = {N}, `periods` = {periods} of `n_inputs` = {m}", N * periods * m)
     lines = _lines(N, band, as_real("dt", dt, above=0.0))
     if lines.size < m:
         raise ValueError(

@@ -24,7 +24,11 @@ from typing import Any
 import numpy as np
 import scipy
 
-from realization.internal import as_instance, as_integer
+from realization.internal import (
+    as_instance,
+    as_integer,
+    require_memory,
+)
 
 from .data import Experiments
 from .structured_gram import gram_factor
@@ -96,6 +100,7 @@ class HankelFactor:
         self.n_columns = 0
         self.n_samples = 0
         width = 1 + (self.past + self.future) * (self.n_inputs + self.n_outputs)
+        require_memory(f"`past` = {self.past} and `future` = {self.future}", width**2)
         self._R = np.zeros((width, width), order="F")
         self._by_qr = 0
         self._record: list[np.ndarray] = []  # samples (u, y) of the current record that wait

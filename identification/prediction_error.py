@@ -208,4 +208,9 @@ def _checked_data(
             f"the model has {model.n_outputs} outputs and {model.n_inputs} inputs; the data have "
             f"{data.n_outputs} and {data.n_inputs}."
         )
+    if horizon >= (longest := max(len(run) for run in data.y)):
+        raise ValueError(
+            f"`horizon` must be below the {longest} samples of the longest run; got {horizon}. To "
+            "judge a model by its inputs alone use focus='simulation'."
+        )
     return data

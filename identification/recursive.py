@@ -25,6 +25,7 @@ from realization.internal import (
     as_integer,
     as_real,
     rank_tolerance,
+    require_memory,
     triangular_factor,
 )
 
@@ -171,6 +172,7 @@ class RecursiveSubspace:
                 f"{self.future}: at most {limit}. Take longer horizons."
             )
         self._width = predictor_width(self.past, p, m)
+        require_memory(f"`past` = {self.past}", self._width**2)
         if self.forgetting > 1.0:
             raise ValueError(f"`forgetting` must be at most 1; got {self.forgetting:g}.")
         if self.forgetting < 1.0 - 1.0 / self._width:

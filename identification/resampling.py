@@ -36,6 +36,7 @@ from realization.internal import (
     as_instance,
     as_integer,
     as_real,
+    require_memory,
     stability_margin,
 )
 
@@ -227,6 +228,7 @@ def bootstrap(
     samples = as_integer("samples", samples, minimum=2)
     rng = as_generator(rng)
     model = result.model
+    require_memory(f"`samples` = {samples}", samples * (model.n_states + model.n_outputs) ** 2)
     if isinstance(model, BilinearSSM):
         raise TypeError("bootstrap takes a linear model; got a BilinearSSM.")
     _require_stable(model)

@@ -30,6 +30,7 @@ from realization.internal import (
     as_integer,
     as_real,
     covariance_factor,
+    require_memory,
 )
 
 from .local_coordinates import System
@@ -91,6 +92,7 @@ class PoleUncertainty:
             Complex, closed; the interval of a real pole is an ellipse without height.
         """
         points = as_integer("points", points, minimum=3)
+        require_memory(f"`points` = {points}", points * max(self.poles.size, 1))
         confidence = _probability(confidence)
         angles = np.linspace(0.0, 2 * np.pi, points)
         borders = np.empty((self.poles.size, points), dtype=complex)
@@ -385,6 +387,7 @@ def impulse_response_uncertainty(
     factor, like = _factor(result)
     model = _source_model(result, source)
     count = as_integer("count", count, minimum=1)
+    require_memory(f"`count` = {count}", count * model.n_outputs * max(model.n_inputs, 1))
     parts = [_source_deviation(like.with_vector(column), source) for column in factor.T]
     if not parts:
         parts = [_source_deviation(like.with_vector(0.0 * like.vector()), source)]

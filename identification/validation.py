@@ -111,9 +111,9 @@ def fitted_output(
     if isinstance(model, GaussianSSM):
         return predict(model, y, inputs, horizon=horizon), model.m0
     if isinstance(model, BilinearSSM):
-        x0 = fitted_state(System.from_model(model), y, u, simulate=not np.isfinite(horizon))
+        x0 = fitted_state(System.from_model(model), y, u, simulate=horizon == np.inf)
         return predict(model, y, inputs, horizon=horizon, x0=x0), x0
-    K = model.K if isinstance(model, InnovationSSM) and np.isfinite(horizon) else None
+    K = model.K if isinstance(model, InnovationSSM) and horizon < np.inf else None
     x0 = initial_state(model, K, y, u)
     return predict(model, y, inputs, horizon=horizon, x0=x0), x0
 
@@ -148,7 +148,7 @@ def record_output(
     horizon : float
         Steps ahead; inf is simulation.
     """
-    F = model.A if np.isinf(horizon) else model.A - model.K @ model.C
+    F = model.A if horizon == np.inf else model.A - model.K @ model.C
     if growth(F, data) > MAX_GROWTH:
         return None
     runs = [y - offset for y in data.y]
@@ -312,11 +312,9 @@ def require_fitting(name: str, model: Model, data: Experiments, horizon: float) 
         raise ValueError(f"{name} has sample time {model.dt:g}; the data have {data.dt:g}.")
     plain = model.model if isinstance(model, IdentificationResult) else model
     F = plain.A
-    if np.isfinite(horizon) and isinstance(plain, InnovationSSM):
+    if horizon < np.inf and isinstance(plain, InnovationSSM):
         F = plain.A - plain.K @ plain.C
-    elif isinstance(plain, BilinearSSM) or (
-        np.isfinite(horizon) and isinstance(plain, GaussianSSM)
-    ):
+    elif isinstance(plain, BilinearSSM) or (horizon < np.inf and isinstance(plain, GaussianSSM)):
         return
     if (factor := growth(F, data)) > MAX_GROWTH:
         margin = stability_margin(F, 1.0)
@@ -340,7 +338,7 @@ def in_data_units(
 
 def horizon_name(horizon: float) -> str:
     """Return the horizon in words."""
-    if np.isinf(horizon):
+    if horizon == np.inf:
         return "simulation"
     return "one-step prediction" if horizon == 1 else f"{int(horizon)}-step prediction"
 

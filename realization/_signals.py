@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._validation import as_array, as_integer, as_signal
+from ._validation import as_array, as_integer, as_signal, require_memory
 from ._words import counted
 from .bilinear import AnyModel, BilinearSSM
 from .models import GaussianSSM, InnovationSSM, StateSpaceRecord
@@ -39,7 +39,9 @@ def model_input(
             raise ValueError(
                 f"`steps` must be given when `{name}` is not: it says how many samples to make."
             )
-        return np.zeros((as_integer("steps", steps), 0))
+        steps = as_integer("steps", steps)
+        require_memory(f"`steps` = {steps}", steps * max(model.n_outputs, 1))
+        return np.zeros((steps, 0))
     u = as_signal(name, u, m)
     if steps is not None and u.shape[-2] != as_integer("steps", steps):
         raise ValueError(
@@ -52,7 +54,7 @@ def model_input(
 def matching_input(model: AnyModel, y: np.ndarray, u: ArrayLike | None) -> np.ndarray:
     """Return the inputs (..., T, m) that belong to the outputs y (..., T, p)."""
     T = y.shape[-2]
-    u = model_input(model, u, T if u is None else None)
+    u = np.zeros((T, 0)) if u is None and not model.n_inputs else model_input(model, u, None)
     if u.shape[-2] != T:
         raise ValueError(f"`u` must have as many samples as `y`, {T}; got {u.shape[-2]}.")
     return u

@@ -178,6 +178,27 @@ def as_integer(name: str, value: Any, *, minimum: int = 0) -> int:
     return int(value)
 
 
+def require_memory(asked: str, numbers: int) -> None:
+    """Raise if an array would take more than a quarter of the memory of this machine.
+
+    Parameters
+    ----------
+    asked : str
+        Begins the message: the arguments that ask for it, with their values.
+    numbers : int
+        How many floats the array holds.
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not tell
+        memory = 2**34
+    if 8 * numbers > memory // 4:
+        raise ValueError(
+            f"{asked} must fit in memory: this takes {8 * numbers / 1e9:.3g} GB, more than a "
+            f"quarter of the {memory / 1e9:.3g} GB of this machine. Ask for less."
+        )
+
+
 def as_real(name: str, value: Any, *, above: float = -np.inf, below: float = np.inf) -> float:
     """Return a finite float strictly between `above` and `below`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(

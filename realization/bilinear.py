@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._validation import as_covariance, as_dt, as_instance, as_integer, as_matrix
+from ._validation import as_covariance, as_dt, as_instance, as_integer, as_matrix, require_memory
 from .models import (
     AnyLinear,
     _checked_dynamics,
@@ -257,6 +257,8 @@ def word_coefficients(model: BilinearSSM, length: int) -> dict[tuple[int, ...], 
     as_instance("model", model, (BilinearSSM,))
     length = as_integer("length", length)
     letters = letters_of(model)
+    words = len(letters) ** min(length, 63) if len(letters) > 1 else length
+    require_memory(f"`length` = {length}", words * (length + model.D.size))
     coefficients = {}
     states = model.B[np.newaxis]  # (words, n, m): A_{w_k} ... A_{w_1} B for all words of length k
     for k in range(length + 1):

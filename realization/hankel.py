@@ -140,9 +140,9 @@ def _hankel_size(
     if rows is None and columns is None:
         rows = min(max((count + 1) // 2, least_rows), count - least_columns)
     if rows is None:
-        rows = count - as_integer("columns", columns, minimum=1)
+        rows = max(count - as_integer("columns", columns, minimum=1), 0)
     if columns is None:
-        columns = count - as_integer("rows", rows, minimum=1)
+        columns = max(count - as_integer("rows", rows, minimum=1), 0)
     rows, columns = as_integer("rows", rows), as_integer("columns", columns)
     if rows + columns > count:
         raise ValueError(

@@ -28,6 +28,7 @@ from ._validation import (
     as_signal,
     as_square,
     require_discrete,
+    require_memory,
     require_path,
 )
 from ._words import counted, sized
@@ -76,6 +77,7 @@ __all__ = [
     "real_logarithm",
     "register_record",
     "require_discrete",
+    "require_memory",
     "require_path",
     "require_real",
     "sized",

@@ -16,13 +16,14 @@ part, column i of B. Powers above N are dropped: that is the only approximation.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._validation import as_array, as_choice, as_integer, as_items, as_matrix
+from ._validation import as_array, as_choice, as_integer, as_items, as_matrix, require_memory
 from ._words import counted
 from .bilinear import BilinearSSM
 
@@ -116,8 +117,9 @@ def carleman(
         x0 = np.zeros(n)
     x0 = as_matrix("x0", x0, (n,), because="to match the fields")
     powers = _powers(n, degree, basis)
-    lifted = [_lifted_field(field, powers, basis) for field in fields]
     size = len(powers)
+    require_memory(f"`degree` = {degree} of {n} states", size**2 * len(fields))
+    lifted = [_lifted_field(field, powers, basis) for field in fields]
     N = np.array([matrix for matrix, _ in lifted[1:]]).reshape(-1, size, size)
     B = np.array([constant for _, constant in lifted[1:]]).reshape(-1, size).T
     state = carleman_state(x0, degree, basis=basis)
@@ -204,6 +206,10 @@ def _checked_fields(vector_fields: Sequence[Sequence[ArrayLike]]) -> list[list[n
 
 def _powers(n: int, degree: int, basis: str) -> dict[Power, int]:
     """Return the lifted states: the indices of their factors, with their places."""
+    count = n ** min(degree, 63) if n > 1 else degree
+    if basis == "monomial":
+        count = math.comb(n + degree, degree) - 1
+    require_memory(f"`degree` = {degree} of {n} states", count * degree)
     choose = itertools.combinations_with_replacement
     powers = []
     for j in range(1, degree + 1):

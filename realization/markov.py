@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from ._linalg import stability_margin, symmetrize
 from ._noise import covariance_data, noise_factor
 from ._transfer import frequency_points, impulse_coefficients, transfer_values
-from ._validation import as_instance, as_integer, require_discrete
+from ._validation import as_instance, as_integer, require_discrete, require_memory
 from .exceptions import UnstableModelError
 from .models import AnyLinear, CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 
@@ -74,6 +74,7 @@ def markov_parameters(model: AnyLinear, count: int) -> np.ndarray:
     """
     model = as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
     count = as_integer("count", count, minimum=1)
+    require_memory(f"`count` = {count}", count * max(model.D.size, 1))
     tail = impulse_coefficients(model.C, model.A, model.B, count - 1)
     if not np.isfinite(tail).all():
         last = int(np.argmin(np.isfinite(tail).all(axis=(1, 2))))
@@ -137,6 +138,7 @@ def autocovariance(model: AnyLinear | CovarianceModel, lags: int) -> np.ndarray:
     model = as_instance("model", model, _RECORDS)
     require_discrete(model, "autocovariance")
     lags = as_integer("lags", lags)
+    require_memory(f"`lags` = {lags}", lags * max(model.n_outputs, 1) ** 2)
     N, Lambda0 = covariance_data(model)
     return np.concatenate([Lambda0[np.newaxis], impulse_coefficients(model.C, model.A, N, lags)])
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_bode", "plot_impulse", "plot_poles", "plot_spectrum", "plot_step"]
 
 _CURVE_POINTS = 400  # of a response in continuous time
+_MOST_SAMPLES = 1e6  # that a figure draws in seconds
 
 _WITH_INPUTS = (LinearSSM, GaussianSSM, InnovationSSM)
 _STOCHASTIC = (GaussianSSM, InnovationSSM, CovarianceModel, LinearSSM)
@@ -426,7 +427,7 @@ def _step_response(model: AnyLinear, span: float) -> tuple[np.ndarray, np.ndarra
     if model.dt == 0.0:
         plain = LinearSSM(model.A, model.B, model.C, model.D, dt=0.0)
         model = discretize(plain, span / _CURVE_POINTS)
-    time = model.dt * np.arange(int(span / model.dt + 0.5) + 1)
+    time = _sample_times(model, span)
     h = impulse_coefficients(model.C, model.A, model.B, time.size - 1)
     return time, model.D + np.concatenate([np.zeros((1, *model.D.shape)), h.cumsum(axis=0)])
 
@@ -437,6 +438,17 @@ def _impulse_response(model: AnyLinear, span: float) -> tuple[np.ndarray, np.nda
         time = np.linspace(0.0, span, _CURVE_POINTS + 1)
         one_step = scipy.linalg.expm(model.A * time[1])
         return time, impulse_coefficients(model.C, one_step, model.B, time.size)
-    time = model.dt * np.arange(int(span / model.dt + 0.5) + 1)
+    time = _sample_times(model, span)
     h = impulse_coefficients(model.C, model.A, model.B, time.size - 1)
     return time, np.concatenate([model.D[np.newaxis], h])
+
+
+def _sample_times(model: AnyLinear, span: float) -> np.ndarray:
+    """Return the sample times from 0 to `span`."""
+    count = span / model.dt + 1.5
+    if not count < _MOST_SAMPLES:
+        raise ValueError(
+            f"`duration` = {span:g} must be at most {_MOST_SAMPLES:.0e} samples of dt = "
+            f"{model.dt:g}, more than a figure shows. Take a shorter one."
+        )
+    return model.dt * np.arange(int(count))

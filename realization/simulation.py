@@ -33,6 +33,7 @@ from ._validation import (
     as_integer,
     as_signal,
     require_discrete,
+    require_memory,
 )
 from ._words import counted, sized
 from .bilinear import AnyModel, BilinearSSM
@@ -331,6 +332,7 @@ def forecast(
     as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM, BilinearSSM))
     require_discrete(model, "forecast")
     steps = as_integer("steps", steps, minimum=0)
+    require_memory(f"`steps` = {steps}", steps * max(model.n_outputs, 1) ** 2)
     y = as_signal("y", y, model.n_outputs, allow_nan=True)
     u = matching_input(model, y, u)
     if u_future is None and model.n_inputs:

@@ -35,6 +35,7 @@ from ._validation import (
     as_real,
     as_signal,
     require_discrete,
+    require_memory,
 )
 from ._words import counted
 from .bilinear import BilinearSSM
@@ -47,6 +48,8 @@ __all__ = [
 ]
 
 Pulses = tuple[tuple[int, int], ...]  # (time, input), times increasing
+
+MOST_AXES = 64  # of a numpy array
 
 
 def volterra_kernel(model: BilinearSSM, degree: int, lags: int) -> np.ndarray:
@@ -105,6 +108,7 @@ def volterra_kernel(model: BilinearSSM, degree: int, lags: int) -> np.ndarray:
     degree = as_integer("degree", degree, minimum=1)
     lags = as_integer("lags", lags)
     (n, m), p = model.B.shape, model.n_outputs
+    _require_axes(degree, lags, p, m)
     powers = np.empty((lags, n, n), model.A.dtype)
     power = np.eye(n)
     delays = _decreasing_delays(lags, degree)
@@ -193,6 +197,7 @@ def volterra_from_pulses(
     lags = as_integer("lags", lags, minimum=1)
     m = as_integer("n_inputs", n_inputs, minimum=1)
     amplitude = as_real("amplitude", amplitude, above=0.0)
+    _require_axes(degree, lags, 1, m)
     known: dict[Pulses, np.ndarray] = {}
 
     def response(pulses: Pulses) -> np.ndarray:
@@ -302,6 +307,7 @@ def volterra_from_data(
             f"`u` must have as many records and samples as `y`, {y.shape[:-1]}; got {u.shape[:-1]}."
         )
     T, m, p = u.shape[-2], u.shape[-1], y.shape[-1]
+    _require_axes(degree, lags, p, m)
     if lags >= T:
         raise ValueError(f"`y` must have more than `lags` = {counted(lags, 'sample')}; got {T}.")
     if not (u**2).mean(axis=tuple(range(u.ndim - 1))).all():
@@ -395,6 +401,15 @@ def kernel_coefficients(kernels: Sequence[ArrayLike]) -> dict[tuple[int, ...], n
             where = (*(delay - 1 for delay in delays), slice(None), slice(None), *channels)
             coefficients[word] = kernel[where]
     return coefficients
+
+
+def _require_axes(degree: int, lags: int, p: int, m: int) -> None:
+    """Raise if a kernel has more axes or entries than an array can."""
+    if 2 * degree + 1 > MOST_AXES:
+        most = (MOST_AXES - 1) // 2
+        raise ValueError(f"`degree` must be at most {most}, the axes of an array; got {degree}.")
+    entries = (max(lags, 1) * max(m, 1)) ** degree * max(p, 1)
+    require_memory(f"`degree` = {degree} with `lags` = {lags}", entries)
 
 
 def _decreasing_delays(lags: int, degree: int) -> np.ndarray:
