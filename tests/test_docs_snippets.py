@@ -83,3 +83,30 @@ def test_exercises_name_their_tests():
             solutions = re.findall(r"`(\w+)`", " ".join(named.findall(path.read_text())))
             assert solutions, f"{path.name} has no exercises"
             assert not set(solutions) - known, path.name
+
+
+def test_what_pages_point_at_exists():
+    """Tests, files of the tree, and functions in the tables that say where the code is."""
+    known = {name for path in (ROOT / "tests").rglob("*.py") for name in functions(path)}
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*/*.md")]
+    missing = []
+    for page in pages:
+        text = page.read_text()
+        missing += [
+            (page.name, name) for name in re.findall(r"`(test_\w+)`", text) if name not in known
+        ]
+        files = re.findall(r"(?<=[` ])((?!examples)[a-z_]+/[\w/]+\.py)(?=[` ])", text)
+        missing += [(page.name, name) for name in files if not (ROOT / name).exists()]
+        for row in re.findall(r"^\| .* \| `[\w/]+\.py`.* \|$", text, re.MULTILINE):
+            *_, code, place, _ = row.split("|")
+            first, *others = (Path(name) for name in re.findall(r"`([\w/]+\.py)`", place))
+            paths = [first, *(p if "/" in str(p) else first.parent / p for p in others)]
+            defined = {name for path in paths for name in functions(ROOT / path)}
+            names = re.findall(r"`(\w+)`", code.split(", with")[0])
+            missing += [(page.name, name) for name in names if name not in defined]
+    assert not missing
+
+
+def functions(path):
+    """Return the names of the functions and classes of a file."""
+    return set(re.findall(r"^ *(?:def|class) (\w+)", path.read_text(), re.MULTILINE))

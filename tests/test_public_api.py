@@ -98,6 +98,23 @@ def test_every_name_in_all_exists(package):
     assert [name for name in public_names(package) if not hasattr(load(package), name)] == []
 
 
+@pytest.mark.parametrize("module", sorted(DOCUMENTED))
+def test_signatures_keep_the_conventions(module):
+    """Where both are given by position `y` stands before `u`; `rng` is always a keyword."""
+    for name in DOCUMENTED[module]:
+        value = getattr(load(module), name)
+        members = vars(value) if inspect.isclass(value) else {name: value}
+        for member in filter(inspect.isfunction, members.values()):
+            kinds = {p.name: p.kind for p in inspect.signature(member).parameters.values()}
+            assert (
+                kinds.get("rng", inspect.Parameter.KEYWORD_ONLY) is inspect.Parameter.KEYWORD_ONLY
+            )
+            both = [
+                k for k in ("y", "u") if kinds.get(k) is inspect.Parameter.POSITIONAL_OR_KEYWORD
+            ]
+            assert both == [k for k in kinds if k in both], (name, member)
+
+
 def test_choose_page_names_what_exists():
     public = {name for module in DOCUMENTED for name in public_names(module)}
     rows = [row for row in (ROOT / "docs/choose.md").read_text().splitlines() if row[:1] == "|"]
