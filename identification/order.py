@@ -32,6 +32,11 @@ from .projections import ROUNDING, WEIGHTS, FactorBlocks, Weight, weighted_subsp
 __all__ = ["OrderTable", "order_table", "select_order"]
 
 CRITERIA = ("svc", "nic", "aic", "bic", "gap")
+LEGEND = (
+    "each order: what it leaves out, five criteria; "
+    "* is the best (least svc, nic, aic, bic; most gap)"
+)
+SHOWN_AS_ZERO = 1e-12  # of a criterion: logarithms of numbers near 1, to rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,16 +99,19 @@ class OrderTable:
     def __str__(self) -> str:
         """Return the table as text, the choice of each criterion marked with a star."""
         best = {name: self.best(name) for name in CRITERIA}
-        lines = ["order  sing.value  can.corr " + "".join(f"{name:>12}" for name in CRITERIA)]
+        lines = [
+            LEGEND,
+            "order  sing.value  can.corr " + "".join(f"{name:>12}" for name in CRITERIA),
+        ]
         for k, order in enumerate(self.orders):
             cells = "".join(
-                f"{getattr(self, name)[k]:>11.4g}{'*' if best[name] == order else ' '}"
+                f"{_cell(getattr(self, name)[k]):>11}{'*' if best[name] == order else ' '}"
                 for name in CRITERIA
             )
-            arrow = "  <- chosen" if order == self.chosen else ""
+            arrow = "  <- taken" if order == self.chosen else ""
             lines.append(
                 f"{order:>5}  {self.singular_values[k]:>10.4g}  "
-                f"{self.canonical_correlations[k]:>8.4f} {cells}{arrow}"
+                f"{self.canonical_correlations[k]:>8.4f} {cells}{arrow}".rstrip()
             )
         return "\n".join(lines)
 
@@ -112,6 +120,13 @@ def order_table(
     blocks: FactorBlocks,
     singular_values: np.ndarray,
     *,
+def _cell(value: float) -> str:
+    """Return the value of a criterion as text: nothing where there is none, rounding as 0."""
+    if np.isnan(value):
+        return "-"
+    return f"{0.0 if abs(value) < SHOWN_AS_ZERO else value:.4g}"
+
+
     max_order: int,
     criterion: str,
     order: int | None,

@@ -17,13 +17,15 @@ from realization import (
     predict,
     simulate,
 )
-from realization.internal import Rng, as_signal, register_record, stability_margin
+from realization.internal import Rng, as_signal, counted, register_record
 
 from .order import OrderTable
+from .summary import fact, fit_lines, how_lines, listed, named, order_lines, pole_lines
 
 __all__ = ["IdentificationResult", "Trial"]
 
 register_record(OrderTable)
+SHOWN_TRIALS = 3
 
 
 @register_record
@@ -262,79 +264,66 @@ class IdentificationResult:
         return f"IdentificationResult({self.method}, {self.model!r})"
 
     def summary(self) -> str:
-        """Return what a person wants to know, as text: model, modes, fits, order table, warnings.
+        """Return what a person wants to know, as text, in the same order for every method.
+
+        What it is, from which data, how it was found, what was tried; the order table around the
+        order taken; the poles; fits and whiteness on the record; what should be known.
 
         Returns
         -------
         str
             Several lines.
         """
-        model = self.model
-        outputs = _channels("outputs", self.output_names, self.n_outputs)
-        inputs = _channels("inputs", self.input_names, self.n_inputs)
-        choices = ", ".join(f"{key} {value}" for key, value in self.options.items())
-        lines = [
-            f"{self.method} model of order {self.n_states} from {self.n_samples} samples, "
-            f"sample time {self.dt:g}",
-            f"{outputs}; {inputs}",
-            f"chosen with: {choices}",
+        n, samples = self.n_states, counted(self.n_samples, "sample")
+        kind = "model"
+        if isinstance(self.model, BilinearSSM) and "bilinear" not in self.method:
+            kind = "bilinear model"
+        refined = bool(self.trials) and self.trials[0].refined
+        outputs = _channels("y", self.output_names, self.n_outputs)
+        inputs = _channels("u", self.input_names, self.n_inputs)
+        about = [
+            f"{self.method} {kind} of order {n} from {samples}, sample time {self.dt:g}",
+            fact("outputs", listed(outputs)),
+            fact("inputs", listed(inputs) or "none"),
+            fact("offsets", self._offsets(outputs, inputs)),
+            *how_lines(
+                self.method,
+                self.options,
+                self.order_table,
+                self.log_likelihood,
+                inputs=self.n_inputs > 0,
+                refined=refined,
+            ),
         ]
-        if np.any(self.offset[0]) or np.any(self.offset[1]):
-            lines.append(f"offsets: y0 {_numbers(self.offset[0])}, u0 {_numbers(self.offset[1])}")
-        for name, fit in self.fits.items():
-            lines.append(f"fit on the estimation record, {name}: {_numbers(fit)} %")
-        if self.log_likelihood is not None:
-            first, last = self.log_likelihood[[0, -1]]
-            lines.append(
-                f"log-likelihood: {first:.3f} at the start, {last:.3f} after "
-                f"{self.log_likelihood.size - 1} steps"
-            )
-        variance = np.diag(np.asarray(model.Re))
-        lines.append(f"innovation standard deviation: {_numbers(np.sqrt(variance))}")
-        lines += ["", pole_table(model)]
-        if isinstance(model, BilinearSSM):
-            lines.append("(bilinear: these are the poles at the operating point, u = u0)")
-        if (margin := stability_margin(model.A, model.dt)) <= 0:
-            lines.append(f"the model is UNSTABLE (margin {margin:.2g})")
-        if (margin := stability_margin(model.A - model.K @ model.C, model.dt)) <= 0:
-            lines.append(f"the predictor A - K C is UNSTABLE (margin {margin:.2g})")
-        if self.trials:
-            head = f"chosen among {len(self.trials)} models by their fit on held-out blocks"
-            if self.trials[0].fit < max(trial.fit for trial in self.trials):
-                head += " (the better fits of larger orders may be chance)"
-            lines += ["", f"{head}:"]
-            lines += [f"  {trial}" for trial in self.trials[:5]]
-        if self.order_table is not None:
-            lines += ["", str(self.order_table)]
-        if self.warnings:
-            lines += ["", "to be known:"] + [f"  - {text}" for text in self.warnings]
-        return "\n".join(lines)
+        evidence = fit_lines(self.fits, np.asarray(self.model.Re), self.whiteness, outputs)
+        sections = [
+            about,
+            self._trial_lines(),
+            [] if self.order_table is None else order_lines(self.order_table),
+            pole_lines(self.model),
+            evidence,
+            ["to be known:", *(f"  - {text}" for text in self.warnings)] if self.warnings else [],
+        ]
+        return "\n\n".join("\n".join(lines) for lines in sections if lines)
+
+    def _offsets(self, outputs: tuple[str, ...], inputs: tuple[str, ...]) -> str:
+        """Return what is subtracted from each channel."""
+        if not (np.any(self.offset[0]) or np.any(self.offset[1])):
+            return "none"
+        parts = [named(self.offset[0], outputs), named(self.offset[1], inputs)]
+        text = "; ".join(part for part in parts if part)
+        return f"{text} (subtracted from the data)"
+
+    def _trial_lines(self) -> list[str]:
+        """Return the best of what was tried on held-out blocks."""
+        if not self.trials:
+            return []
+        head = f"chosen among {len(self.trials)} models by their fit on held-out blocks"
+        if self.trials[0].fit < max(trial.fit for trial in self.trials):
+            head += " (larger orders may fit better by chance)"
+        return [f"{head}:", *(f"  {trial}" for trial in self.trials[:SHOWN_TRIALS])]
 
 
-def pole_table(model: InnovationSSM | BilinearSSM) -> str:
-    """Return the poles of a discrete-time model with damping, frequency and time constant."""
-    lines = ["        pole             modulus    time constant    period"]
-    values = np.linalg.eigvals(model.A).astype(complex)
-    for pole in values[np.lexsort((np.imag(values), -np.abs(values)))]:
-        if pole.imag < 0:
-            continue
-        modulus = abs(pole)
-        constant = "-"
-        if modulus > 0 and modulus != 1:
-            constant = f"{-model.dt / np.log(modulus):.4g}"
-        period = f"{2 * np.pi * model.dt / np.angle(pole):.4g}" if np.angle(pole) > 0 else "-"
-        text = f"{pole.real:.4f} ± {pole.imag:.4f}i" if pole.imag > 0 else f"{pole.real:.4f}"
-        lines.append(f"{text:>20}     {modulus:>8.4f}    {constant:>12}    {period:>8}")
-    return "\n".join(lines)
-
-
-def _channels(kind: str, names: tuple[str, ...], count: int) -> str:
-    """Return the channels of a kind in words."""
-    if names:
-        return f"{kind} {', '.join(names)}"
-    return f"{count or 'no'} {kind if count != 1 else kind[:-1]}"
-
-
-def _numbers(values: np.ndarray) -> str:
-    """Format a few numbers for a line of text."""
-    return " ".join(f"{value:.4g}" for value in values) if values.size else "-"
+def _channels(kind: str, names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """Return the names of channels; numbered ones where there are none."""
+    return names or tuple(f"{kind}{k + 1}" if count > 1 else kind for k in range(count))

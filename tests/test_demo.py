@@ -67,7 +67,7 @@ def test_own_data(demo, tmp_path, capsys, header, separator, columns):
     ):
         assert promised in printed
     if header:
-        assert "outputs height; inputs drive" in printed
+        assert "outputs              height\n  inputs               drive" in printed
     result = realization.load(out / "my record_model.npz")
     assert (result.n_outputs, result.n_inputs, result.dt) == (1, 1, 0.5)
     assert abs(result.offset[0][0] - 2.0) < 0.3
@@ -80,7 +80,7 @@ def test_output_only(demo, tmp_path, capsys):
     path = write_record(tmp_path / "series.txt", separator="\t")
     assert demo("--data", path, "--y", "2", "--out", tmp_path) in (0, None)
     printed = capsys.readouterr().out
-    assert "no inputs" in printed
+    assert "inputs               none" in printed
     assert "fit in %, 5-step prediction" in printed
     assert not (tmp_path / "series_bode.png").exists()
 

@@ -277,7 +277,7 @@ def test_names_of_a_table_lost():
     frame = pd.DataFrame({"level": y[:, 0], "flow": y[:, 1], "valve": u[:, 0]})
     result = subspace_id(frame[["level", "flow"]], frame[["valve"]], 2, method="cva")
     assert result.output_names == ("level", "flow")
-    assert "outputs level, flow; inputs valve" in result.summary()
+    assert "outputs              level, flow\n  inputs               valve" in result.summary()
 
 
 def test_offsets_left_to_the_user(fitted):

@@ -57,7 +57,7 @@ def test_table_has_every_order_and_criterion():
     np.testing.assert_allclose(table.svc, correlations**2 + penalty)
     np.testing.assert_allclose(table.bic - table.aic, penalty - 2 * parameters / N)
     text = str(table)
-    assert "<- chosen" in text
+    assert "<- taken" in text
     assert all(name in text for name in CRITERIA)
     with pytest.raises(ValueError, match="`criterion` must be one of"):
         table.best("cv")

@@ -120,15 +120,16 @@ def test_summary_says_what_a_person_wants_to_know():
     text = result.summary()
     for needed in (
         f"{result.method} model of order {result.n_states} from 400 samples, sample time 0.5",
-        "outputs y1, y2; inputs u",
-        "chosen with: method auto, past 6, future 6",
-        "offsets: y0 ",
-        "fit on the estimation record, simulation:",
-        "fit on the estimation record, one-step prediction:",
-        "innovation standard deviation:",
+        "outputs              y1, y2",
+        "inputs               u",
+        "offsets              y1 ",
+        "horizons             6 samples of past, 6 of future",
+        "simulation           y1 ",
+        "one-step prediction  y1 ",
+        "one-step errors      standard deviation y1 ",
         "time constant    period",
         "order  sing.value  can.corr",
-        "<- chosen",
+        "<- taken",
     ):
         assert needed in text
     assert "UNSTABLE" not in text
@@ -146,9 +147,9 @@ def test_summary_of_modes():
     assert ["0.7794", "±", "0.4500i", "0.9000", "4.746", "6"] in rows
     assert ["-0.5000", "0.5000", "0.7213", "1"] in rows
     assert ["0.0000", "0.0000", "-", "-"] in rows
-    assert "1 output; no inputs" in text
-    assert "offsets" not in text
-    assert "innovation standard deviation: 2" in text
+    assert "  outputs              y\n  inputs               none\n" in text
+    assert "  offsets              none\n" in text
+    assert "one-step errors      standard deviation 2" in text
 
 
 def test_summary_warns():
