@@ -26,7 +26,7 @@ def test_feedback_biases_moesp_and_not_the_closed_loop_methods():
     expected = markov_parameters(PLANT, 12)[1:]
     runs, T = 12, 8000
     means, errors = {}, {}
-    for method in ["moesp", *METHODS]:
+    for method in ["moesp", *METHODS, "regularized_arx"]:
         found = []
         rng = np.random.default_rng(1)
         for _ in range(runs):
@@ -37,7 +37,7 @@ def test_feedback_biases_moesp_and_not_the_closed_loop_methods():
             found.append(markov_parameters(result.model, 12)[1:])
         means[method] = np.mean(found, axis=0) - expected
         errors[method] = np.std(found, axis=0) / np.sqrt(runs - 1)
-    for method in METHODS:  # no bias beyond four standard errors of the mean
+    for method in [*METHODS, "regularized_arx"]:  # no bias beyond four standard errors of the mean
         assert (np.abs(means[method]) < 4 * errors[method] + 2e-3).all()
     assert np.abs(means["moesp"]).max() > 5 * np.abs(means["ssarx"]).max()
 
