@@ -278,7 +278,7 @@ def order():
         y, u = record(plant, T, np.random.default_rng(0))
         table = subspace_id(y, u, 4, method="cva", past=10).order_table
         print(f"\na hard system of order 4, one pole almost cancelled by a zero, {T} samples:")
-        print("\n".join(str(table).splitlines()[:8]))
+        print("\n".join(str(table).splitlines()[:9]))
         squares = table.canonical_correlations**2
         price = np.diff(table.svc - squares)[3]
         print(

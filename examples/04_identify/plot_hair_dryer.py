@@ -51,7 +51,7 @@ print(f"{origin}: {len(u)} samples of 0.08 s")
 # half. The summary says what was tried, what it scored, and what won.
 
 result = identification.subspace_id(first)
-print(result.summary().split("\n\norder")[0])
+print(result.summary())
 
 # %%
 # The other half

@@ -40,10 +40,10 @@ first, second = identification.split(y, u, dt=0.1)
 # One call
 # --------
 # No order, no starting values, no iterations. The result holds the model and the evidence for it;
-# its summary begins with what was chosen, the fit on this record, and the modes.
+# its summary says what was chosen and why, and ends with the modes and the fit on this record.
 
 result = identification.subspace_id(first)
-print(result.summary().split("\n\norder")[0])
+print(result.summary())
 
 # %%
 # The order
