@@ -85,21 +85,27 @@ def study(
 
 
 def main(
-    data: Path | None = None, y: str = "", u: str = "", dt: float = 1.0, out: Path = Path("out")
+    data: Path | None = None,
+    y: str = "",
+    u: str = "",
+    dt: float | None = None,
+    out: Path = Path("out"),
 ) -> None:
     """Identify and validate models of two examples, or of the columns Y and U of the file DATA."""
     matplotlib.use("agg")
-    out.mkdir(parents=True, exist_ok=True)
-    if data is None:
-        study("sunspots", sunspots(), out, None)
-        plant, record = simulated_plant()
-        study("plant", record, out, plant)
-        return
     try:
+        out.mkdir(parents=True, exist_ok=True)
+        if data is None:
+            study("sunspots", sunspots(), out, None)
+            plant, record = simulated_plant()
+            study("plant", record, out, plant)
+            return
         columns_y, columns_u = (
             [c.strip() for c in text.split(",") if c.strip()] for text in (y, u)
         )
-        record = identification.Experiments.from_file(data, columns_y, columns_u, dt=dt)
+        record = identification.Experiments.from_file(data, columns_y, columns_u, dt=dt or 1.0)
+        if dt is None:
+            print("no DT is given: the sample time is taken as 1, times count samples")
         study(data.stem, record, out, None)
     except (OSError, TypeError, ValueError) as error:
         sys.exit(f"error: {error}")

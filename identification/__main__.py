@@ -141,8 +141,8 @@ def _columns(text: str) -> list[str]:
 
 def _whole(text: str) -> int:
     """Return the order as a number."""
-    if not text.isdecimal():
-        raise ValueError(f"--order must be a whole number or 'auto'; got {text!r}.")
+    if not text.isdecimal() or len(text) > 9:
+        raise ValueError(f"--order must be a whole number or 'auto'; got {text[:40]!r}.")
     return int(text)
 
 

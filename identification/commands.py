@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from realization.internal import require_target
+
 __all__ = ["check_target", "sentences"]
 
 
@@ -30,13 +32,15 @@ def sentences() -> Iterator[None]:
         try:
             yield
         except (OSError, ImportError, TypeError, ValueError, np.linalg.LinAlgError) as error:
-            typer.echo(f"error: {error}", err=True)
+            text = str(error)
+            if isinstance(error, OSError) and error.strerror and error.filename:
+                text = f"{str(error.filename)!r}: {error.strerror}"  # without the number of it
+            typer.echo(f"error: {text}", err=True)
             raise typer.Exit(1) from None
 
 
 def check_target(path: Path, suffix: str) -> None:
     """Raise if a file cannot be written: better now than after the work."""
-    if path.suffix.lower() != suffix or path.is_dir():
+    if path.suffix.lower() != suffix:
         raise ValueError(f"the file to write must end in {suffix}; got {path.name!r}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} to.")
+    require_target(path)

@@ -101,7 +101,7 @@ def _plot_criteria(ax: Axes, table: OrderTable) -> None:
         if finite.size == 0:
             continue
         low, high = finite.min(), finite.max()
-        scaled = np.sqrt((values - low) / (high - low if high > low else 1.0))
+        scaled = np.sqrt((values - low).clip(min=0.0) / (high - low if high > low else 1.0))
         best = table.best(name)
         ax.plot(table.orders, scaled, "-", color=f"C{number}", lw=1.2)
         ax.plot(best, 0.0, "o", color=f"C{number}", ms=11 - 2 * number, label=f"{name}: {best}")

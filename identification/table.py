@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from realization.internal import counted, require_file
+
 __all__ = ["Column", "read_columns"]
 
 Column = str | int
@@ -30,6 +32,7 @@ def read_columns(
     A column is given by its name in the header, or by its number from 0 (as int or in digits). The
     first group must name at least one.
     """
+    require_file(path)
     path = Path(path)
     if path.suffix.lower() == ".npz":
         names, arrays = _npz_arrays(path)
@@ -83,8 +86,8 @@ def _stacked(
         array = array.reshape(len(array), -1)
         if columns and len(array) != len(columns[0]):
             raise ValueError(
-                f"the columns of {file} must be equally long; {name!r} has {len(array)} samples, "
-                f"{labels[0]!r} has {len(columns[0])}."
+                f"the columns of {file} must be equally long; {name!r} has "
+                f"{counted(len(array), 'sample')}, {labels[0]!r} has {len(columns[0])}."
             )
         columns.append(array)
         width = array.shape[1]
@@ -97,8 +100,13 @@ def _npz_arrays(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} is damaged or no .npz file: {error}.") from None
+    except (EOFError, ValueError, AttributeError, zipfile.BadZipFile):
+        raise ValueError(
+            f"{path.name} must be an archive of numbers that numpy.savez wrote; it is something "
+            "else, holds objects, or is damaged. Write it again, or give the table as CSV."
+        ) from None
+    if not arrays:
+        raise ValueError(f"{path.name} holds no data: it is an archive without arrays.")
     return list(arrays), arrays
 
 
@@ -106,12 +114,18 @@ def _frame_arrays(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     """Return the columns of a file of data frames."""
     try:
         import pandas
+
+        read = pandas.read_parquet if path.suffix.lower() == ".parquet" else pandas.read_feather
+        frame = read(path)
     except ImportError:
         raise ImportError(
             f"reading {path.name} needs pandas and pyarrow; or save it as CSV."
         ) from None
-    read = pandas.read_parquet if path.suffix.lower() == ".parquet" else pandas.read_feather
-    frame = read(path)
+    except (OSError, ValueError):  # of pyarrow, with more lines than a reader wants
+        raise ValueError(
+            f"{path.name} must be a {path.suffix[1:]} table; it is something else or damaged. "
+            "Write it again, or save it as CSV."
+        ) from None
     arrays = {str(name): frame.iloc[:, k].to_numpy() for k, name in enumerate(frame.columns)}
     return list(arrays), arrays
 
@@ -125,6 +139,8 @@ def _fields(path: Path) -> tuple[list[str], list[list[str]]]:
             f"{path.name} must be a text file in UTF-8; {error.reason} at byte {error.start}. Save "
             "the table as CSV with that encoding."
         ) from None
+    if "\0" in text:
+        raise ValueError(f"{path.name} must be a text file; it is binary. Save the table as CSV.")
     lines = [line.strip(" \r") for line in text.split("\n")]
     lines = [line for line in lines if line.strip() and line[0] not in "#%"]
     if not lines:

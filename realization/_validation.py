@@ -277,6 +277,33 @@ def require_path(path: Any) -> None:
         raise TypeError(f"`path` must be a str or a path; got {type(path).__name__}.")
 
 
+def require_file(path: Any) -> None:
+    """Raise unless a file is named that is there to be read."""
+    require_path(path)
+    if not os.path.exists(path):
+        where = "" if os.path.isabs(path) else f" in {os.getcwd()!r}"
+        raise FileNotFoundError(
+            f"`path` must name a file that exists; there is no {os.fspath(path)!r}{where}. Check "
+            "the spelling, or give the whole path."
+        )
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"`path` must name a file; {os.fspath(path)!r} is a folder. Name a file in it."
+        )
+
+
+def require_target(path: Any) -> None:
+    """Raise unless a file is named that can be written: better now than after the work."""
+    require_path(path)
+    name, folder = os.fspath(path), os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"the file to write, {name!r}, is a folder: name a file in it.")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"there is no folder {folder!r} to write {name!r} to: make it.")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise PermissionError(f"{name!r} cannot be written: permission is denied. Name another.")
+
+
 def _finite(value: Any) -> bool:
     """Return whether a real number is finite, and small enough for a float."""
     try:

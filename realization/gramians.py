@@ -24,7 +24,7 @@ from ._validation import as_instance, as_integer
 from .bilinear import BilinearSSM, in_coordinates
 from .exceptions import AccuracyError, NumericalWarning, UnstableModelError
 from .lyapunov import solve_lyapunov
-from .models import LinearSSM
+from .models import GaussianSSM, InnovationSSM, LinearSSM
 
 __all__ = ["bilinear_gramians", "bilinear_truncate", "h2_norm"]
 
@@ -150,6 +150,12 @@ def h2_norm(model: LinearSSM | BilinearSSM) -> float:
     >>> bool(np.isclose(h2_norm(LinearSSM([[0.6]], [[1.0]], [[2.0]])), 2.0 / 0.8))
     True
     """
+    if isinstance(given := model, (GaussianSSM, InnovationSSM)):
+        raise TypeError(
+            f"`model` must be a LinearSSM or BilinearSSM; this {type(given).__name__} has "
+            "two inputs, u and the noise. Choose one: LinearSSM(A, B, C, D, dt=dt) for u; for the "
+            "noise the norm is the root of the trace of autocovariance(model, 0)[0]."
+        )
     as_instance("model", model, (LinearSSM, BilinearSSM))
     if model.dt == 0.0 and model.D.any():
         raise ValueError(

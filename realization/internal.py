@@ -28,8 +28,10 @@ from ._validation import (
     as_signal,
     as_square,
     require_discrete,
+    require_file,
     require_memory,
     require_path,
+    require_target,
 )
 from ._words import counted, sized
 from .bilinear import in_coordinates
@@ -77,9 +79,11 @@ __all__ = [
     "real_logarithm",
     "register_record",
     "require_discrete",
+    "require_file",
     "require_memory",
     "require_path",
     "require_real",
+    "require_target",
     "sized",
     "smoothed_moments",
     "solve_filter_riccati",

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ._validation import require_path
+from ._validation import require_file, require_target
 from .bilinear import BilinearSSM
 from .models import CovarianceModel, GaussianSSM, InnovationSSM, LinearSSM
 
@@ -79,6 +79,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         If `model` is no record, or has a field that cannot be saved.
+    OSError
+        If there is no such folder, or the file cannot be written.
 
     See Also
     --------
@@ -103,7 +105,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"`model` must be one of {', '.join(sorted(_CLASSES))}; got {type(model).__name__}."
         )
-    require_path(path)
+    require_target(path)
     arrays: dict[str, np.ndarray] = {}
     record = json.dumps({"format": FORMAT, "record": _encode(model, "", arrays)}, indent=1)
     with zipfile.ZipFile(path, "w") as archive:
@@ -128,6 +130,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
         If the file is not such an archive, is of a later format, holds a class that is not known
         (import the package that defines it first), or its content is refused by the constructor.
@@ -136,7 +140,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     --------
     save : The way back, with an example.
     """
-    require_path(path)
+    require_file(path)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             document = json.loads(archive["record.json"])

@@ -76,6 +76,15 @@ def test_own_data(demo, tmp_path, capsys, header, separator, columns):
     assert figures == {f"my record_{kind}.png" for kind in kinds}
 
 
+def test_what_is_not_said_is_told(demo, tmp_path, capsys):
+    path = write_record(tmp_path / "a.csv")
+    assert demo("--data", path, "--y", 2, "--u", 1, "--out", tmp_path) in (0, None)
+    assert "no DT is given: the sample time is taken as 1" in capsys.readouterr().out
+    missing = demo("--data", tmp_path / "none.csv", "--y", 2, "--out", tmp_path)
+    assert re.match("error: `path` must name a file that exists; there is no '.*none.csv'", missing)
+    assert re.match("error: .*a.csv", demo("--data", path, "--y", 2, "--out", path))
+
+
 def test_output_only(demo, tmp_path, capsys):
     path = write_record(tmp_path / "series.txt", separator="\t")
     assert demo("--data", path, "--y", "2", "--out", tmp_path) in (0, None)

@@ -11,6 +11,7 @@ from browser import Browser
 import realization
 from identification import Experiments, split, stochastic_id, subspace_id
 from identification.__main__ import Method, app
+from identification.commands import sentences
 from identification.page import Page
 from identification.report import fits_by_horizon, write_report
 from identification.subspace import METHODS
@@ -190,6 +191,7 @@ def test_short_and_unstable(tmp_path):
         (["--y", "depth"], "error: my record.csv has no column 'depth'; its columns are 0 'time'"),
         (["--y", ","], "error: `y` must name at least one column"),
         (["--y", "out1", "--order", "many"], "error: --order must be a whole number or 'auto'"),
+        (["--y", "out1", "--order", "9" * 5000], "error: --order must be a whole number or 'auto'"),
         (["--y", "out1", "--dt", "-1"], "error: `dt` must be"),
         (["--y", "out1", "--fraction", "1.5"], "error: `fraction` must be"),
         (["--y", "out1", "--order", "1", "--out", "nowhere/page.html"], "error: .*nowhere"),
@@ -203,10 +205,19 @@ def test_wrong_calls_are_told_in_a_sentence(folder, arguments, message):
 
 
 def test_missing_file_and_option(folder):
-    assert "nowhere.csv" in command("nowhere.csv", "--y", "a").output
+    missing = command("nowhere.csv", "--y", "a")
+    assert missing.exit_code == 1
+    assert "must name a file that exists; there is no 'nowhere.csv' in" in missing.output
+    assert "Errno" not in missing.output
     outcome = command(folder / "my record.csv")
     assert outcome.exit_code == 2
     assert "--y" in outcome.output
+
+
+def test_what_the_system_refuses_is_told_with_the_file(capsys):
+    with pytest.raises(typer.Exit), sentences():
+        raise PermissionError(13, "Permission denied", "page.html")
+    assert capsys.readouterr().err == "error: 'page.html': Permission denied\n"
 
 
 def test_help_is_for_newcomers():

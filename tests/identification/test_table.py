@@ -174,8 +174,31 @@ def test_wrong_npz(tmp_path, y, u, message):
 
 def test_npz_that_is_none(tmp_path):
     (tmp_path / "run.npz").write_text("height\n1\n")
-    with pytest.raises(ValueError, match=r"run\.npz is damaged or no \.npz file"):
+    with pytest.raises(ValueError, match=r"run\.npz must be an archive of numbers that numpy\.sav"):
         Experiments.from_file(tmp_path / "run.npz", "height")
+    np.savez(tmp_path / "run.npz")
+    with pytest.raises(ValueError, match=r"run\.npz holds no data: it is an archive without"):
+        Experiments.from_file(tmp_path / "run.npz", "height")
+
+
+def test_no_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no 'run\.csv' in '.*'\. Check the spell"
+    ):
+        Experiments.from_file("run.csv", 0)
+    with pytest.raises(FileNotFoundError, match=r"there is no '/.*run\.csv'\. Check the spelling"):
+        Experiments.from_file(tmp_path / "run.csv", 0)
+    with pytest.raises(IsADirectoryError, match=r"'.*' is a folder. Name a file in it"):
+        Experiments.from_file(tmp_path, 0)
+    with pytest.raises(TypeError, match="`path` must be a str or a path; got int"):
+        Experiments.from_file(3, 0)  # pyright: ignore[reportArgumentType]
+
+
+def test_binary_file_is_no_table(tmp_path):
+    (tmp_path / "run.csv").write_bytes(bytes(300))
+    with pytest.raises(ValueError, match=r"run\.csv must be a text file; it is binary"):
+        Experiments.from_file(tmp_path / "run.csv", 0)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +206,7 @@ def test_npz_that_is_none(tmp_path):
 )
 def test_data_frames(tmp_path, monkeypatch, suffix, reader):
     pandas = pytest.importorskip("pandas")
+    (tmp_path / f"run.{suffix}").touch()
     frame = pandas.DataFrame({"height": [1.0, 2.0, 4.0], "drive": [0, 1, 0], "note": list("abc")})
     monkeypatch.setattr(pandas, reader, lambda path: frame)
     record = Experiments.from_file(tmp_path / f"run.{suffix}", "height", "drive")
@@ -190,8 +214,18 @@ def test_data_frames(tmp_path, monkeypatch, suffix, reader):
     with pytest.raises(ValueError, match="'note' of run"):
         Experiments.from_file(tmp_path / f"run.{suffix}", "note")
 
+    def fail(path):
+        raise OSError("magic bytes\nnot found")
+
+    monkeypatch.setattr(pandas, reader, fail)
+    with pytest.raises(
+        ValueError, match=rf"run\.{suffix} must be a {suffix} table; it is something"
+    ):
+        Experiments.from_file(tmp_path / f"run.{suffix}", "height")
+
 
 def test_data_frames_need_pandas(tmp_path, monkeypatch):
+    (tmp_path / "run.parquet").touch()
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="needs pandas and pyarrow; or save it as CSV"):
         Experiments.from_file(tmp_path / "run.parquet", "height")

@@ -345,7 +345,7 @@ def test_h2_norm_is_the_output_deviation():
 def test_h2_norm_refuses():
     with pytest.raises(ValueError, match=r"must have D = 0: in continuous time .* up to 2"):
         h2_norm(LinearSSM([[-1.0]], [[1.0]], [[1.0]], [[2.0]], dt=0.0))
-    with pytest.raises(TypeError, match="must be a LinearSSM or BilinearSSM; got GaussianSSM"):
+    with pytest.raises(TypeError, match=r"this GaussianSSM has two inputs, .*Choose one: L"):
         h2_norm(GaussianSSM([[0.5]], [[1.0]], [[1.0]], [[1.0]]))
 
 

@@ -168,8 +168,26 @@ class TestDamage:
                     np.lib.format.write_array(file, array)
 
     def test_missing_file(self, path):
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(
+            FileNotFoundError, match=r"`path` must name a file that exists; there is"
+        ):
             load(path)
+        with pytest.raises(IsADirectoryError, match=r"`path` must name a file; '.*' is a folder"):
+            load(path.parent)
+
+    def test_no_place_to_write(self, path, monkeypatch):
+        model = LinearSSM([[0.5]], [[1.0]], [[1.0]])
+        with pytest.raises(
+            FileNotFoundError, match=r"there is no folder '.*none' to write '.*m\.npz"
+        ):
+            save(model, path.parent / "none" / "m.npz")
+        with pytest.raises(IsADirectoryError, match=r"the file to write, '.*', is a folder"):
+            save(model, path.parent)
+        monkeypatch.setattr("os.access", lambda path, mode: False)
+        with pytest.raises(
+            PermissionError, match=r"cannot be written: permission is denied\. Name"
+        ):
+            save(model, path)
 
     @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 truncated"])
     def test_other_files(self, path, content):
