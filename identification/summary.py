@@ -26,7 +26,7 @@ METHODS = {
     "ssarx": "regression on a long past, then canonical correlations",
     "pbsid": "regression on a long past, then what it says of the future",
     "parsim": "one regression on the past for each future sample",
-    "regularized_arx": "as pbsid, the regression kept small and smooth by a prior",
+    "regularized_arx": "regression on a long past, kept small and smooth by a prior",
     "upc": "the future predicted from the past",
     "pc": "covariance of future and past",
     "covariance": "canonical correlations of the sample covariances",
@@ -55,11 +55,11 @@ def listed(texts: Sequence[str]) -> str:
     return ", ".join(texts if len(texts) <= MOST else (*texts[:3], "...", texts[-1]))
 
 
-def named(values: np.ndarray, names: Sequence[str], form: str = ".4g") -> str:
+def named(values: np.ndarray, names: Sequence[str], form: str = "{:.4g}") -> str:
     """Return the number of each channel after its name; the range of many."""
-    texts = [f"{value:{form}}" for value in values]
-    if len(texts) > MOST:
-        return f"{np.min(values):{form}} to {np.max(values):{form}}"
+    if len(values) > MOST:
+        return f"{form.format(np.min(values))} to {form.format(np.max(values))}"
+    texts = [form.format(value) for value in values]
     return ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
 
 
@@ -173,7 +173,7 @@ def fit_lines(
     lines = [f"on this record{scale}"]
     names = ("",) if len(names) == 1 else names
     for name, fit in fits.items():
-        lines.append(fact(name, f"{named(np.round(fit, 2) + 0.0, names, '.2f').strip()} %"))
+        lines.append(fact(name, named(np.round(fit, 2) + 0.0, names, "{:.2f} %").strip()))
     deviation = named(np.sqrt(np.diag(Re)), names).strip()
     lines.append(fact("one-step errors", f"standard deviation {deviation}"))
     if whiteness is not None and whiteness >= PASSES:

@@ -169,7 +169,7 @@ def test_many_channels_are_shortened():
     text = result.summary()
     assert f"outputs              y1, y2, y3, ..., y{p}" in text
     assert f"offsets              1 to {p} (subtracted from the data)" in text
-    assert "simulation           0.00 to 99.00 %" in text
+    assert "simulation           0.00 % to 99.00 %" in text
     assert "no poles" in text
     assert named(np.array([1.0, 2.0]), ("a", "b")) == "a 1, b 2"
 
