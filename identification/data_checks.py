@@ -20,17 +20,25 @@ import numpy as np
 import scipy
 
 from realization import InnovationSSM
-from realization.internal import triangular_factor
+from realization.internal import counted, triangular_factor
 
 from .closed_loop import CLOSED_LOOP
 from .data import Experiments
 from .excitation import excites_fully, input_excitation
+from .hankel_factor import HankelFactor
 from .projections import ROUNDING, FactorBlocks, full_rank
 
-__all__ = ["FeedbackTest", "data_warnings", "excitation_warning", "feedback_test"]
+__all__ = [
+    "FeedbackTest",
+    "data_warnings",
+    "excitation_warning",
+    "feedback_test",
+    "suspected_feedback",
+]
 
 FEEDBACK_LEVEL = 1e-3  # probability of a false alarm
 NEGLIGIBLE = 0.05  # correlation of innovations and later inputs that is no reason for a warning
+HORIZON = 10  # of the test before a horizon is chosen
 NEW = 1e-8  # relative size below which what a signal adds to the past is rounding
 DRIFT_SHARE = 0.2  # of the variance of an output, above which a straight line is mentioned
 DRIFT_RECORDS = 0.2  # time constants longer than this part of a run cannot be told from a drift
@@ -60,9 +68,11 @@ def data_warnings(
     model: InnovationSSM,
     data: Experiments | None,
     u0: np.ndarray,
-    *,
     method: str,
+    route: str,
+    *,
     feedthrough: bool,
+    feedback: str,
 ) -> tuple[str, ...]:
     """Return what must be said about the data behind a model.
 
@@ -78,8 +88,12 @@ def data_warnings(
         What was subtracted from the inputs.
     method : str
         The method that made the model.
+    route : str
+        Where its B and D are from: "factor", "prediction" or "simulation".
     feedthrough : bool
         Whether the model could have a D.
+    feedback : str
+        The sentence that restricted the methods that were compared, if they were.
 
     Returns
     -------
@@ -90,12 +104,60 @@ def data_warnings(
     if blocks.n_inputs:
         n, future = model.n_states, blocks.future
         needed = min(future + n, blocks.past + future)
-        found.append(excitation_warning(blocks, u0, needed, f"future = {future} and {n} states"))
-    if blocks.n_inputs and method not in CLOSED_LOOP:
-        found.append(_feedback(blocks, feedthrough))
+        why = f"future = {future} and {counted(n, 'state')}"
+        found.append(excitation_warning(blocks, u0, needed, why))
+    if feedback:
+        feedback += ": only methods that allow for it were tried; name a method to have another"
+    elif blocks.n_inputs and (method not in CLOSED_LOOP or route == "simulation"):
+        feedback = _feedback(blocks, feedthrough)
+        if feedback and method not in CLOSED_LOOP:
+            feedback += ", which biases this method; method='ssarx' or 'pbsid' allows for it"
+    if feedback and route == "simulation":
+        feedback += ". A fit of the simulated output is biased too; focus='prediction' is not"
+    found.append(feedback)
     if data is not None:
         found.append(_drift(data, model))
     return tuple(text for text in found if text)
+
+
+def suspected_feedback(
+    data: Experiments | None,
+    factor: HankelFactor | None,
+    horizon: int | None,
+    *,
+    remove_means: bool,
+    feedthrough: bool,
+) -> str:
+    """Return a sentence when the inputs follow the outputs, before a method is chosen.
+
+    Parameters
+    ----------
+    data : Experiments or None
+        The records around their operating point.
+    factor : HankelFactor or None
+        The data, compressed; made of the records if not given.
+    horizon : int or None
+        A given horizon; None takes a usual one.
+    remove_means : bool
+        Project the constant out of the factor.
+    feedthrough : bool
+        Whether the present input may act on the present output.
+
+    Returns
+    -------
+    str
+        The sentence; empty without inputs, and where the records are too short to tell.
+    """
+    if factor is None:
+        assert data is not None
+        s = horizon or HORIZON
+        rows = 2 * s * (data.n_outputs + data.n_inputs)
+        if data.n_inputs == 0 or sum(max(len(y) - 2 * s + 1, 0) for y in data.y) < rows:
+            return ""
+        factor = HankelFactor.from_experiments(data, past=s, future=s)
+    if factor.n_inputs == 0:
+        return ""
+    return _feedback(FactorBlocks.from_factor(factor, remove_means=remove_means), feedthrough)
 
 
 def feedback_test(blocks: FactorBlocks, *, feedthrough: bool) -> FeedbackTest:
@@ -175,8 +237,7 @@ def _feedback(blocks: FactorBlocks, feedthrough: bool) -> str:
     chance = max(test.p_value, np.finfo(float).tiny)  # below it the p-value underflows
     return (
         f"feedback is suspected: {which} inputs and the innovations have correlation "
-        f"{test.correlation:.2f} (open loop: about {test.usual:.2f}; p-value {chance:.1g}), "
-        "which biases this method; method='ssarx' or 'pbsid' allows for it"
+        f"{test.correlation:.2f} (open loop: about {test.usual:.2f}; p-value {chance:.1g})"
     )
 
 

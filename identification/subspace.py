@@ -28,7 +28,7 @@ from realization.internal import as_choice, as_dt, as_integer, stability_margin
 
 from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateMap, StateRegression, state_map
 from .data import Experiments
-from .data_checks import data_warnings
+from .data_checks import data_warnings, suspected_feedback
 from .evidence import record_evidence
 from .hankel_factor import HankelFactor
 from .input_matrices import InputMatrices, from_data, from_factor, initial_state
@@ -95,10 +95,11 @@ def subspace_id(
     method : str, default "auto"
         "n4sid", "moesp", "cva" or "ivm" for inputs chosen in open loop; "ssarx", "pbsid", "parsim"
         or "regularized_arx" for data under feedback too. "auto" chooses among all but "ivm" and
-        "parsim" ("regularized_arx" to predict with open order only), and horizon and order where
-        open, on held-out blocks of the record in the sense of `focus`: the smallest order that the
-        best fit does not clearly beat, refined by ``pem`` if the blocks ask for it and `bd` is
-        open. A record too short, or with `factor`, uses its own fits; `factor` alone "moesp".
+        "parsim" ("regularized_arx" to predict with open order only), where the data tell of
+        feedback among those that allow for it, and horizon and order where open, on held-out blocks
+        in the sense of `focus`: the smallest order that the best fit does not clearly beat, refined
+        by ``pem`` if the blocks ask for it and `bd` is open. A record too short, or with `factor`,
+        uses its own fits; `factor` alone "moesp", "pbsid" under feedback.
     weight : str, optional
         Weighting of the singular value decomposition, when it is not the method's own; "cva" and
         "ivm" whiten the future of "pbsid" and "parsim".
@@ -156,9 +157,9 @@ def subspace_id(
     Cost, with d = (past + future)(m + p): O(T (m + p) (log d + d / 8)) operations for the factor
     (O(T d^2) where the data are ill-conditioned), O(d^3) for the rest; the least-squares routes
     add O(T p (n m)^2). BLAS runs on one thread. Nothing is changed silently: offsets are
-    in ``result.offset``, everything else in ``result.warnings``: feedback where a method assumes
-    open loop, an unstable A, an input that excites too little, a drift. Outputs are weighed in the
-    units given ("n4sid" most): choose units in which they are of similar size.
+    in ``result.offset``, everything else in ``result.warnings``: feedback, which biases methods for
+    open loop and every fit of the simulated output, an unstable A, an input that excites too
+    little, a drift. Outputs are weighed in the units given ("n4sid" most): choose similar sizes.
 
     References
     ----------
@@ -194,8 +195,14 @@ def subspace_id(
     refining = refine if method == bd == "auto" else None
     if bd == "auto":
         bd = "factor" if data is None or method == "n4sid" else focus
+    feedback = ""
     if method == "auto":
-        methods: tuple[Method, ...] = ("moesp",) if data is None else METHODS
+        feedback = suspected_feedback(
+            data, factor, past or future, remove_means=offset == "estimate", feedthrough=feedthrough
+        )
+        methods: tuple[Method, ...] = CLOSED_LOOP if feedback else METHODS
+        if data is None:
+            methods = ("pbsid",) if feedback else ("moesp",)
     else:
         methods = (weight,) if weight is not None and method in WEIGHTS else (method,)
     plan = _Plan(order, criterion, weight, bd, focus, feedthrough, stable, offset == "estimate")
@@ -203,9 +210,8 @@ def subspace_id(
     trials: tuple[Trial, ...] = ()
     held_out = method == "auto" or (criterion == "cv" and order == "auto")
     if held_out and factor is None and data is not None:
-        tried = SEARCHED if method == "auto" else methods
-        if method == order == "auto" and focus == "prediction":
-            tried = TO_PREDICT
+        wanted = TO_PREDICT if order == "auto" and focus == "prediction" else SEARCHED
+        tried = [one for one in wanted if one in methods] if method == "auto" else methods
         trials = _trials(plan, data, tried, past, future, refining, progress)
     if trials:
         methods = (trials[0].method,)  # pyright: ignore[reportAssignmentType]
@@ -241,7 +247,7 @@ def subspace_id(
         best = best.after(refine(best.model, best.inputs.y_offset, data, least=1))
     # 8 the model and its evidence
     doubts = data_warnings(
-        blocks, best.model, data, u0, method=best.method, feedthrough=feedthrough
+        blocks, best.model, data, u0, best.method, bd, feedthrough=feedthrough, feedback=feedback
     )
     best = replace(best, warnings=(*best.warnings, *doubts))
     options = {

@@ -7,10 +7,11 @@ from feedback import feedback_record
 from realdata import daisy
 from systems import random_innovation, random_linear
 
-from identification import HankelFactor, data_checks, multisine, prbs, subspace_id
-from identification.data_checks import FEEDBACK_LEVEL, feedback_test
+from identification import Experiments, HankelFactor, data_checks, multisine, prbs, subspace_id
+from identification.closed_loop import CLOSED_LOOP
+from identification.data_checks import FEEDBACK_LEVEL, feedback_test, suspected_feedback
 from identification.projections import FactorBlocks
-from realization import InnovationSSM, simulate
+from realization import InnovationSSM, markov_parameters, simulate
 
 PLANT = InnovationSSM(
     [[0.9, 0.3], [-0.3, 0.8]], [[1.0, 0.0]], [[0.6], [0.2]], [[1.0]], B=[[0.5], [1.0]]
@@ -128,7 +129,57 @@ def test_the_warning_says_what_was_found_and_what_to_do():
 def test_a_factor_alone_tells_feedback():
     y, u = feedback_record(PLANT, 0.5, 2000, np.random.default_rng(5))
     factor = HankelFactor(1, 1, past=10, future=10).update(y, u)
-    assert any("feedback" in text for text in subspace_id(order=2, factor=factor).warnings)
+    found = subspace_id(order=2, factor=factor)
+    assert found.method == "pbsid"
+    assert any("feedback" in text for text in found.warnings)
+    assert subspace_id(order=2, factor=factor, method="moesp").method == "moesp"
+
+
+@pytest.mark.parametrize("focus", ["prediction", "simulation"])
+def test_auto_tries_what_allows_for_feedback_and_says_so(focus):
+    y, u = feedback_record(PLANT, 0.3, 800, np.random.default_rng(7), delay=1)
+    found = subspace_id(y, u, 2, past=10, focus=focus)
+    assert {trial.method for trial in found.trials} == {"ssarx", "pbsid"}
+    text = next(text for text in found.warnings if "feedback" in text)
+    assert "only methods that allow for it were tried; name a method to have another" in text
+    assert ("A fit of the simulated output is biased too" in text) == (focus == "simulation")
+    assert text in found.summary()
+    named = subspace_id(y, u, 2, method="moesp", past=10, future=10)  # as asked, and said
+    assert named.method == "moesp"
+    assert any("which biases this method" in text for text in named.warnings)
+
+
+def test_auto_on_a_short_record_under_feedback():
+    y, u = feedback_record(PLANT, 0.5, 60, np.random.default_rng(8), delay=1, reference=0.2)
+    found = subspace_id(y, u, 2, past=5)
+    assert not found.trials  # its own fits choose
+    assert found.method in CLOSED_LOOP
+    assert any("only methods that allow for it were tried" in text for text in found.warnings)
+    few = Experiments.from_data(y[:40], u[:40])
+    assert not suspected_feedback(few, None, None, remove_means=True, feedthrough=True)
+
+
+def test_a_fit_of_the_simulated_output_is_mentioned():
+    y, u = feedback_record(PLANT, 0.5, 2000, np.random.default_rng(9))
+    found = subspace_id(y, u, 2, method="ssarx", past=10, future=10, bd="simulation")
+    assert any("A fit of the simulated output is biased too" in text for text in found.warnings)
+    found = subspace_id(y, u, 2, method="ssarx", past=10, future=10)
+    assert not any("feedback" in text for text in found.warnings)
+
+
+@pytest.mark.slow
+def test_auto_under_feedback_is_close_to_the_plant():
+    # methods for open loop are biased, so is a fit of the simulated output: prediction is not
+    errors = {"moesp": [], "prediction": [], "simulation": []}
+    expected = markov_parameters(PLANT, 40)
+    for seed in range(6):
+        y, u = feedback_record(PLANT, 0.3, 4000, np.random.default_rng(seed), delay=1)
+        for name, values in errors.items():
+            options = {"method": name} if name == "moesp" else {"focus": name}
+            model = subspace_id(y, u, 2, past=15, feedthrough=False, **options).model
+            values.append(np.linalg.norm(markov_parameters(model, 40) - expected))
+    assert np.median(errors["prediction"]) < 0.5 * np.median(errors["moesp"])
+    assert np.median(errors["prediction"]) < np.median(errors["simulation"])
 
 
 @pytest.mark.parametrize(("name", "closed"), [("CD_player_arm", True), ("dryer", False)])
