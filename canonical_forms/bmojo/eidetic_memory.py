@@ -96,8 +96,8 @@ def schedule(
     score, position = pool.score.detach(), pool.position
     place = torch.arange(score.shape[1], device=score.device).expand_as(score)
     held, waiting, _, nothing = place.split([slots, slots, length, slots], 1)
-    arriving = torch.isfinite(tokens.score).any(0).tolist()
-    any_waiting = bool(torch.isfinite(pending.score).any())
+    arriving = (tokens.score > -torch.inf).any(0).tolist()
+    any_waiting = bool((pending.score > -torch.inf).any())
     reads, first = [], 0
     while first < length:
         reads.append(held)

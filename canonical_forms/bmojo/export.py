@@ -17,29 +17,31 @@ from __future__ import annotations
 
 import importlib.metadata
 import warnings
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 
 from realization import (
+    AccuracyError,
     BilinearSSM,
     GaussianSSM,
     InnovationSSM,
     LinearSSM,
     NumericalWarning,
-    UnstableModelError,
     innovation_form,
-    simulate,
 )
 from realization.internal import as_choice, as_instance, as_real
 
 from ..result import checked_model
 from .fading import FadingMemory
 from .layer import BMojoLayer
-from .modes import geometric_horizon, require_stable
+from .modes import require_stable
+from .options import as_device, as_dtype
 from .parts import MemoryArrays, System, candidates, contraction_bound
-from .scan import Method
+from .response import response_errors
+from .scan import METHODS, Method
 from .stabilization import stabilized
 
 __all__ = ["from_model"]
@@ -48,7 +50,30 @@ TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
 DIGITS = (
     "The response depends that much on the last digits of A: start from balanced_form(model).model."
 )
-LOUD = 100.0  # how much louder than the linear response a bilinear test response may be
+
+
+class Wanted(NamedTuple):
+    """How the memories of a layer are to be, checked.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        Their precision.
+    parameterization : {"diagonal", "block"} or None
+        Their coordinates.
+    stabilize : {"reflect", "clip"} or None
+        What to do with eigenvalues outside the unit circle.
+    tol : float
+        The error up to which they count as the model.
+    scan : str
+        How they step through time.
+    """
+
+    dtype: torch.dtype
+    parameterization: Literal["diagonal", "block"] | None
+    stabilize: Literal["reflect", "clip"] | None
+    tol: float
+    scan: Method
 
 
 class Systems(NamedTuple):
@@ -60,6 +85,8 @@ class Systems(NamedTuple):
         With all that enters as inputs.
     gated : int
         How many of the first inputs multiply the state.
+    direct : int
+        How many of the first inputs of the predictor act on its output at once.
     target : {"output", "input"}
         What the predictor predicts.
     """
@@ -67,13 +94,14 @@ class Systems(NamedTuple):
     memory: System
     predictor: System
     gated: int
+    direct: int
     target: Literal["output", "input"]
 
 
 def from_model(
     model: LinearSSM | GaussianSSM | InnovationSSM | BilinearSSM,
     *,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     parameterization: Literal["diagonal", "block"] | None = None,
     stabilize: Literal["reflect", "clip"] | None = None,
@@ -103,7 +131,7 @@ def from_model(
         The model, in discrete time. A GaussianSSM gets its innovation form first. A model without
         noise has a predictor that ignores the measured output, and S = I: call
         ``layer.calibrate`` before the innovation test means anything.
-    dtype : torch.dtype, optional
+    dtype : torch.dtype or str, optional
         float32 or float64. Default: torch's default.
     device : torch.device or str, optional
         Where the layer goes.
@@ -142,7 +170,8 @@ def from_model(
         None; the text names it.
     AccuracyError
         If ``parameterization="diagonal"`` is asked of a defective A, or of a bilinear model whose
-        matrices have no common eigenvectors.
+        matrices have no common eigenvectors; or the numbers of the model overflow in the precision
+        of the layer.
 
     Warns
     -----
@@ -185,31 +214,15 @@ def from_model(
     >>> float(layer.provenance["error"]) < 1e-12
     True
     """
-    model = _checked(model)
-    dtype = torch.get_default_dtype() if dtype is None else dtype
-    if dtype not in TOLERANCES:
-        raise ValueError(f"`dtype` must be torch.float32 or torch.float64; got {dtype}.")
-    if parameterization is not None:
-        as_choice("parameterization", parameterization, ("diagonal", "block"))
-    if stabilize is not None:
-        as_choice("stabilize", stabilize, ("reflect", "clip"))
-    tol = TOLERANCES[dtype] if tol is None else as_real("tol", tol, above=0.0)
-    systems = _systems(model)
-    empty = systems.memory.n_inputs == 0
+    model, device = _checked(model), as_device(device)
+    wanted = _wanted(dtype, parameterization, stabilize, tol, scan)
     S_chol = _covariance_factor(model)
-    memories, report = [], {}
-    for name, system, feedthrough in (
-        ("memory", systems.memory, None),
-        ("predictor", systems.predictor, model.n_inputs if systems.target == "output" else 0),
-    ):
-        kept, moved = _faded(system, name, stabilize)
-        memory, found = _fitted(
-            kept, parameterization, systems.gated, feedthrough, scan, dtype, tol
-        )
-        memories.append(memory)
-        report |= {f"{name}_{key}": value for key, value in (moved | found).items()}
-    _warn(report, tol, dtype)
-    memory, predictor = memories
+    systems = _systems(model)
+    memory, report = _memory_of(systems, "memory", wanted)
+    predictor, found = _memory_of(systems, "predictor", wanted)
+    report |= found
+    _warn(report, wanted)
+    empty = memory.n_inputs == 0
     layer = BMojoLayer(
         memory.n_inputs,
         memory.n_outputs,
@@ -232,18 +245,12 @@ def from_model(
         chunk=chunk,
         scan=scan,
         dt=model.dt,
-        dtype=dtype,
+        dtype=wanted.dtype,
     )
     layer.memory, layer.predictor = memory, predictor
     layer.S_chol.copy_(torch.tensor(S_chol))
-    layer.provenance = {
-        "source": type(model).__name__,
-        "model": repr(model),
-        "version": importlib.metadata.version("stochastic-realization"),
-        "tol": f"{tol:.6e}",
-        "error": f"{_largest_error(report):.6e}",
-    } | report
-    return layer if device is None else layer.to(device)
+    layer.provenance = _provenance(model, wanted, report)
+    return layer.to(device)
 
 
 def _checked(model: Any) -> LinearSSM | InnovationSSM | BilinearSSM:
@@ -263,6 +270,20 @@ def _checked(model: Any) -> LinearSSM | InnovationSSM | BilinearSSM:
     return model
 
 
+def _wanted(
+    dtype: Any, parameterization: Any, stabilize: Any, tol: float | None, scan: Any
+) -> Wanted:
+    """Return the options of the memories, checked."""
+    dtype = as_dtype(dtype)
+    if parameterization is not None:
+        as_choice("parameterization", parameterization, ("diagonal", "block"))
+    if stabilize is not None:
+        as_choice("stabilize", stabilize, ("reflect", "clip"))
+    as_choice("scan", scan, METHODS)
+    tol = TOLERANCES[dtype] if tol is None else as_real("tol", tol, above=0.0)
+    return Wanted(dtype, parameterization, stabilize, tol, scan)
+
+
 def _systems(model: LinearSSM | InnovationSSM | BilinearSSM) -> Systems:
     """Return what memory and predictor simulate."""
     n, m, p = model.n_states, model.n_inputs, model.n_outputs
@@ -276,6 +297,7 @@ def _systems(model: LinearSSM | InnovationSSM | BilinearSSM) -> Systems:
             BilinearSSM(model.A, model.N, model.B, model.C, model.D, **rest),
             BilinearSSM(A, N, B, model.C, D, **rest),
             m,
+            m,
             "output",
         )
     silent: dict[str, Any] = {
@@ -283,9 +305,9 @@ def _systems(model: LinearSSM | InnovationSSM | BilinearSSM) -> Systems:
     }  # fmt: skip
     predictor = InnovationSSM(A, model.C, B=B, D=D, **silent)
     if m == 0 and isinstance(model, InnovationSSM):
-        return Systems(predictor, predictor, 0, "input")
+        return Systems(predictor, predictor, 0, 0, "input")
     memory = InnovationSSM(model.A, model.C, B=model.B, D=model.D, **silent)
-    return Systems(memory, predictor, 0, "output")
+    return Systems(memory, predictor, 0, m, "output")
 
 
 def _covariance_factor(model: LinearSSM | InnovationSSM | BilinearSSM) -> np.ndarray:
@@ -303,6 +325,16 @@ def _covariance_factor(model: LinearSSM | InnovationSSM | BilinearSSM) -> np.nda
     return np.linalg.cholesky(Re)
 
 
+def _memory_of(
+    systems: Systems, name: Literal["memory", "predictor"], wanted: Wanted
+) -> tuple[FadingMemory, dict[str, str]]:
+    """Return one of the two memories, and what was changed and measured."""
+    system, moved = _faded(getattr(systems, name), name, wanted.stabilize)
+    direct = None if name == "memory" else systems.direct
+    memory, found = _fitted(system, systems.gated, direct, wanted)
+    return memory, {f"{name}_{key}": value for key, value in (moved | found).items()}
+
+
 def _faded(
     system: System, name: str, stabilize: Literal["reflect", "clip"] | None
 ) -> tuple[System, dict[str, str]]:
@@ -317,7 +349,7 @@ def _faded(
     return system, {"stabilized": f"{stabilize}: {moved}", "stabilized_change": f"{change:.6e}"}
 
 
-def _warn(report: dict[str, str], tol: float, dtype: torch.dtype) -> None:
+def _warn(report: dict[str, str], wanted: Wanted) -> None:
     """Warn of eigenvalues that were moved, and of an error above `tol`."""
     moved = [
         f"those of the {name} ({report[f'{name}_stabilized']}), whose impulse response changes by "
@@ -331,15 +363,26 @@ def _warn(report: dict[str, str], tol: float, dtype: torch.dtype) -> None:
             NumericalWarning,
             stacklevel=3,
         )
-    if not (error := _largest_error(report)) <= tol:
-        single = dtype == torch.float32
+    if not (error := _largest_error(report)) <= wanted.tol:
+        single = wanted.dtype == torch.float32
         warnings.warn(
             f"The layer differs from the model by {error:.1e} of the peak of its response (tol "
-            f"{tol:.0e}) in {'float32' if single else 'float64'}. "
+            f"{wanted.tol:.0e}) in {'float32' if single else 'float64'}. "
             + ("Use dtype=torch.float64." if single else DIGITS),
             NumericalWarning,
             stacklevel=3,
         )
+
+
+def _provenance(model: Any, wanted: Wanted, report: dict[str, str]) -> dict[str, str]:
+    """Return where a layer comes from, and how well it reproduces that."""
+    return {
+        "source": type(model).__name__,
+        "model": repr(model),
+        "version": importlib.metadata.version("stochastic-realization"),
+        "tol": f"{wanted.tol:.6e}",
+        "error": f"{_largest_error(report):.6e}",
+    } | report
 
 
 def _largest_error(report: dict[str, str]) -> float:
@@ -348,18 +391,12 @@ def _largest_error(report: dict[str, str]) -> float:
 
 
 def _fitted(
-    system: System,
-    parameterization: Literal["diagonal", "block"] | None,
-    gated: int,
-    feedthrough: int | None,
-    scan: Method,
-    dtype: torch.dtype,
-    tol: float,
+    system: System, gated: int, feedthrough: int | None, wanted: Wanted
 ) -> tuple[FadingMemory, dict[str, str]]:
     """Return a memory that reproduces the system to `tol`, or the best there is; and its errors."""
     best, least, found = None, np.inf, {}
-    for arrays in candidates(system, parameterization, gated):
-        memory = _filled(arrays, system, gated, feedthrough, scan, dtype)
+    for arrays in _coordinates(system, gated, wanted):
+        memory = _filled(arrays, system, gated, feedthrough, wanted)
         impulse, noise = response_errors(memory, system)
         error = max(impulse, noise)
         if best is None or error < least:
@@ -369,22 +406,39 @@ def _fitted(
                 "noise_error": f"{noise:.6e}",
                 "cond": f"{arrays.cond:.6e}",
             }
-        if error <= tol / 2:  # other inputs than these may show more
+        if error <= wanted.tol / 2:  # other inputs than these may show more
             break
-    assert best is not None
+    if best is None or not np.isfinite(least):
+        raise _not_held(wanted, "its response overflows in all that were tried")
     if isinstance(system, BilinearSSM):
         found["input_bound"] = f"{contraction_bound(system.A, system.N):.6e}"
     return best, found
 
 
+def _coordinates(system: System, gated: int, wanted: Wanted) -> Iterator[MemoryArrays]:
+    """Yield the candidates; say so where the numbers of the system are beyond all of them."""
+    with np.errstate(all="ignore"):
+        try:
+            yield from candidates(system, wanted.parameterization, gated)
+        except AccuracyError:
+            raise
+        except (np.linalg.LinAlgError, ValueError) as error:  # UnstableModelError among them
+            raise _not_held(wanted, f"A or what it multiplies is too large ({error})") from None
+
+
+def _not_held(wanted: Wanted, reason: str) -> AccuracyError:
+    """Return the error for a model that no coordinates hold."""
+    precision = str(wanted.dtype).removeprefix("torch.")
+    return AccuracyError(
+        f"No coordinates hold `model` in {precision}: {reason}. Scale its inputs and outputs to "
+        "about 1, or start from balanced_form(model).model.",
+        residual=float("inf"),
+    )
+
+
 @torch.no_grad()
 def _filled(
-    arrays: MemoryArrays,
-    system: System,
-    gated: int,
-    feedthrough: int | None,
-    scan: Method,
-    dtype: torch.dtype,
+    arrays: MemoryArrays, system: System, gated: int, feedthrough: int | None, wanted: Wanted
 ) -> FadingMemory:
     """Return a memory with these arrays."""
     memory = FadingMemory(
@@ -395,8 +449,8 @@ def _filled(
         delay_taps=len(arrays.taps),
         feedthrough=feedthrough,
         gated=gated,
-        scan=scan,
-        dtype=dtype,
+        scan=wanted.scan,
+        dtype=wanted.dtype,
     )
     if arrays.parameterization == "diagonal":
         memory.set_modes(*arrays.dynamics)
@@ -410,76 +464,3 @@ def _filled(
         if value is not None:
             getattr(memory, name).copy_(torch.tensor(value))
     return memory
-
-
-@torch.no_grad()
-def response_errors(memory: FadingMemory, system: System) -> tuple[float, float]:
-    """Return the errors on impulses and on noise, relative to the peaks of the responses.
-
-    Parameters
-    ----------
-    memory : FadingMemory
-        On the CPU.
-    system : InnovationSSM or BilinearSSM
-        What it is to be.
-
-    Returns
-    -------
-    impulse, noise : float
-        Of one impulse on each input from rest; of white noise on all inputs from the system's
-        initial state. Each input has its own peak.
-    """
-    m, L = system.n_inputs, geometric_horizon(system.A)
-    impulses = np.eye(L, 1) * np.eye(m)[:, np.newaxis]
-    u = torch.from_numpy(np.concatenate([impulses, _test_noise(system, L)[np.newaxis]]))
-    u = u.to(memory.B.dtype)
-    state = memory.initial_state(m + 1)
-    for part in state:
-        part[:m] = 0.0
-    got = memory(u, state)[0].double().numpy()
-    wanted = extended_response(system, u.double().numpy())
-    return _relative(got[:m], wanted[:m]), _relative(got[m:], wanted[m:])
-
-
-def extended_response(system: System, u: np.ndarray) -> np.ndarray:
-    """Return the outputs for inputs u (S, L, m), step by step in extended precision.
-
-    The last sequence starts at the system's x0, the others from rest. A long response of an A that
-    is far from normal loses more digits in double precision than the memory does.
-    """
-    A, B, C, D, u = (M.astype(np.longdouble) for M in (system.A, system.B, system.C, system.D, u))
-    N = system.N.astype(np.longdouble) if isinstance(system, BilinearSSM) else None
-    x = np.zeros((len(u), len(A)), np.longdouble)
-    x[-1] = system.x0
-    y = np.empty((*u.shape[:2], len(C)), np.longdouble)
-    for t in range(u.shape[1]):
-        y[:, t] = x @ C.T + u[:, t] @ D.T
-        gated = 0.0 if N is None else np.einsum("sj,jsi->si", u[:, t], x @ N.swapaxes(1, 2))
-        x = x @ A.T + gated + u[:, t] @ B.T
-    return y.astype(float)
-
-
-def _relative(got: np.ndarray, wanted: np.ndarray) -> float:
-    """Return the largest error over the peak of its response (S, L, p); inf if not a number."""
-    axes = (1, 2)
-    peaks = np.abs(wanted).max(axis=axes, initial=0.0)
-    errors = np.abs(got - wanted).max(axis=axes, initial=0.0) / np.where(peaks > 0, peaks, 1.0)
-    largest = float(errors.max(initial=0.0))
-    return largest if np.isfinite(largest) else float("inf")
-
-
-def _test_noise(system: System, steps: int) -> np.ndarray:
-    """Return white noise, quiet enough for the gates of a bilinear system not to blow it up."""
-    u = np.random.default_rng(0).standard_normal((steps, system.n_inputs))
-    if isinstance(system, BilinearSSM):
-        zero = np.zeros_like(system.N)
-        plain = BilinearSSM(system.A, zero, system.B, system.C, system.D, x0=system.x0)
-        for _ in range(60):
-            try:
-                loud = np.abs(simulate(system, u).y).max(initial=0.0)
-            except UnstableModelError:  # overflow
-                loud = np.inf
-            if loud <= LOUD * np.abs(simulate(plain, u).y).max(initial=0.0):
-                break
-            u = u / 2
-    return u

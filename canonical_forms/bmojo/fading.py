@@ -55,7 +55,7 @@ into place. `matrix` returns A.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import scipy
@@ -63,13 +63,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from realization.internal import as_integer
+from realization.internal import as_choice, as_integer
 
 from .contraction import contraction_coordinates, require_fading
-from .options import mode_sizes
-from .scan import Method, dense_scan, diagonal_scan
+from .options import as_device, as_dtype, check_memory, mode_sizes
+from .scan import METHODS, Method, dense_scan, diagonal_scan
+from .signals import check_signal, check_state, require_finite_output
 
-__all__ = ["FadingMemory", "FadingState", "contraction_coordinates"]
+__all__ = ["FadingMemory", "FadingState", "contraction_coordinates", "state_shapes"]
 
 FASTEST = 700.0  # exp(-700) is the smallest modulus that the double numbers hold comfortably
 
@@ -161,32 +162,14 @@ class FadingMemory(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        modes = mode_sizes("modes", modes)
-        diagonal = parameterization == "diagonal"
-        if parameterization not in ("diagonal", "block"):
-            raise ValueError(
-                f"`parameterization` must be 'diagonal' or 'block'; got {parameterization!r}."
-            )
-        if diagonal and (len(modes) != 2 or min(modes) < 0):
-            raise ValueError(
-                f"`modes` must be (n_real, n_pairs) for parameterization='diagonal'; got {modes}."
-            )
-        if not diagonal and min(modes, default=1) < 1:
-            raise ValueError(
-                f"`modes` must be the positive block sizes for parameterization='block'; got "
-                f"{modes}."
-            )
+        modes, dtype, device = mode_sizes("modes", modes), as_dtype(dtype), as_device(device)
         feedthrough = n_inputs if feedthrough is None else feedthrough
-        for name, value, most in (
-            ("n_inputs", n_inputs, None), ("n_outputs", n_outputs, None),
-            ("delay_taps", delay_taps, None), ("feedthrough", feedthrough, n_inputs),
-            ("gated", gated, n_inputs),
-        ):  # fmt: skip
-            if as_integer(name, value) > (value if most is None else most):
-                raise ValueError(f"`{name}` must be at most n_inputs = {most}; got {value}.")
+        check_memory(n_inputs, n_outputs, modes, parameterization, delay_taps, feedthrough, gated)
+        as_choice("scan", scan, METHODS)
+        diagonal = parameterization == "diagonal"
         self.n_inputs, self.n_outputs, self.modes = n_inputs, n_outputs, modes
-        self.parameterization, self.delay_taps = parameterization, delay_taps
-        self.feedthrough, self.gated = feedthrough, gated
+        self.parameterization: Literal["diagonal", "block"] = parameterization
+        self.delay_taps, self.feedthrough, self.gated = delay_taps, feedthrough, gated
         self.scan: Method = scan
         n = self.n_states = modes[0] + 2 * modes[1] if diagonal else sum(modes)
         new = {"dtype": dtype, "device": device}
@@ -339,6 +322,8 @@ class FadingMemory(nn.Module):
         FadingState
             ``x0`` and ``taps0``, repeated.
         """
+        if not isinstance(batch, torch.SymInt):  # the size of a batch in a graph that is recorded
+            as_integer("batch", batch, minimum=1)
         return FadingState(
             self.x0.expand(batch, -1).clone(), self.taps0.expand(batch, -1, -1).clone()
         )
@@ -360,15 +345,19 @@ class FadingMemory(nn.Module):
         (B, L, p) torch.Tensor and FadingState
             Outputs, and the state after the last input.
         """
+        check_signal("u", u, self.n_inputs, self.B, ndim=3)
+        state = self.initial_state(u.shape[0]) if state is None else state
+        check_state("state", state, state_shapes(self, u.shape[0]), self.B)
         with torch.autocast(u.device.type, enabled=False):
             u = u.to(self.B.dtype)
-            state = self.initial_state(u.shape[0]) if state is None else state
             x = self._states(u, state.modes)
             y = x[:, :-1] @ self.C.mT + u[..., : self.feedthrough] @ self.D.mT
-            if self.delay_taps == 0:
-                return y, FadingState(x[:, -1], state.taps)
-            line = self._delayed(u) + nn.functional.pad(state.taps, (0, 0, 0, u.shape[1]))
-            return y + line[:, : u.shape[1]], FadingState(x[:, -1], line[:, u.shape[1] :])
+            taps = state.taps
+            if self.delay_taps:
+                line = self._delayed(u) + nn.functional.pad(taps, (0, 0, 0, u.shape[1]))
+                y, taps = y + line[:, : u.shape[1]], line[:, u.shape[1] :]
+        require_finite_output(self, (y,), u=u, state=state)
+        return y, FadingState(x[:, -1], taps)
 
     def step(self, u: torch.Tensor, state: FadingState) -> tuple[torch.Tensor, FadingState]:
         """Run over one time, in real arithmetic.
@@ -385,6 +374,8 @@ class FadingMemory(nn.Module):
         (B, p) torch.Tensor and FadingState
             Output at this time, and the state after it.
         """
+        check_signal("u", u, self.n_inputs, self.B, ndim=2)
+        check_state("state", state, state_shapes(self, u.shape[0]), self.B)
         with torch.autocast(u.device.type, enabled=False):
             u = u.to(self.B.dtype)
             x = state.modes
@@ -395,7 +386,8 @@ class FadingMemory(nn.Module):
                 y = y + line[:, 0]
                 shifted = torch.cat([line[:, 1:], torch.zeros_like(line[:, :1])], 1)
                 line = shifted + torch.einsum("kpm,bm->bkp", self.taps, u)
-            return y, FadingState(after, line)
+        require_finite_output(self, (y,), u=u, state=state)
+        return y, FadingState(after, line)
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows of the options.
@@ -478,6 +470,12 @@ class FadingMemory(nn.Module):
             x = x @ A.mT + torch.einsum("bj,jrs,bs->br", g[:, t], self.gates, x) + b[:, t]
             states.append(x)
         return torch.stack(states, 1)
+
+
+def state_shapes(memory: FadingMemory, batch: int) -> Any:
+    """Return a state with the shapes of its tensors in their place."""
+    shapes: list[Any] = [(batch, memory.n_states), (batch, *memory.taps0.shape)]
+    return FadingState(*shapes)
 
 
 def _ring(

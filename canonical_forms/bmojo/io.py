@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from realization.internal import require_path
 
 from .layer import BMojoLayer
+from .options import as_device
 from .stack import BMojoStack
 
 __all__ = ["load", "save"]
@@ -40,6 +41,10 @@ def save(layer: BMojoLayer | BMojoStack, path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         If `layer` is no layer of this package.
+    ValueError
+        If parts of it share their tensors, as a stack of one layer taken twice.
+    OSError
+        If the file cannot be written.
 
     See Also
     --------
@@ -75,7 +80,15 @@ def save(layer: BMojoLayer | BMojoStack, path: str | os.PathLike[str]) -> None:
         "provenance": json.dumps(provenance),
     }
     tensors = {key: value.detach().contiguous() for key, value in layer.state_dict().items()}
-    save_file(tensors, path, metadata)
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        raise OSError(f"`path` must name a file that can be written: {error}") from None
+    except RuntimeError:  # all that safetensors raises it for
+        raise ValueError(
+            "`layer` must have tensors of its own in each of its parts: some share their memory, "
+            "and would come apart when they are loaded. Pass copies (copy.deepcopy)."
+        ) from None
 
 
 def load(path: str | os.PathLike[str], *, device: torch.device | str | None = None) -> Any:
@@ -106,7 +119,9 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str | None = No
     save : The way there, with an example.
     """
     require_path(path)
-    where = os.fspath(path)
+    where, device = os.fspath(path), as_device(device)
+    with open(path, "rb"):  # says what is wrong with the name in Python's own words
+        pass
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
@@ -135,7 +150,7 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str | None = No
             f"`path` must name an undamaged file: options and tensors of {where!r} do not fit: "
             f"{error}"
         ) from None
-    return layer if device is None else layer.to(device)
+    return layer.to(device)
 
 
 def _description(layer: BMojoLayer | BMojoStack) -> tuple[dict[str, Any], Any]:

@@ -24,9 +24,10 @@ from torch import nn
 
 from .attention import Attention
 from .eidetic_memory import EideticState, empty_slots, merge, normalized_innovation, schedule
-from .fading import FadingMemory, FadingState
-from .options import check_options, check_tensor, mode_sizes
+from .fading import FadingMemory, FadingState, state_shapes
+from .options import as_device, as_dtype, check_options, mode_sizes
 from .scan import Method
+from .signals import check_signal, check_state, require_finite_output
 from .state import BMojoOutput, BMojoState
 
 __all__ = ["BMojoLayer"]
@@ -156,15 +157,11 @@ class BMojoLayer(nn.Module):
     ) -> None:
         super().__init__()
         p = n_inputs if n_outputs is None else n_outputs
-        named = {
-            "float32": torch.float32,
-            "float64": torch.float64,
-            None: torch.get_default_dtype(),
-        }
-        dtype = named.get(dtype, dtype)
+        dtype, device = as_dtype(dtype), as_device(device)
         check_options(
-            n_inputs, p, target, window, eidetic, n_heads, head_dim, tie_kv, alpha, chunk, dtype
-        )
+            n_inputs, p, target, window, eidetic, n_heads, head_dim, tie_kv, alpha, threshold,
+            chunk, dt,
+        )  # fmt: skip
         by_output = target == "output"
         predicted = p if by_output else n_inputs
         if head_dim is None:
@@ -249,12 +246,12 @@ class BMojoLayer(nn.Module):
         BMojoState
             The models at ``x0``, the memories empty.
         """
-        S, W = self.S_chol, self.window
-        shape = (self.n_heads, self.head_dim)
-        window, fading = S.new_zeros(batch, W, *shape), S.new_zeros(batch, 2 * W, *shape)
+        memory, predictor = (each.initial_state(batch) for each in (self.memory, self.predictor))
+        S, W, heads = self.S_chol, self.window, (self.n_heads, self.head_dim)
+        window, fading = S.new_zeros(batch, W, *heads), S.new_zeros(batch, 2 * W, *heads)
         return BMojoState(
-            self.memory.initial_state(batch),
-            self.predictor.initial_state(batch),
+            memory,
+            predictor,
             window,
             window.clone(),
             fading,
@@ -286,11 +283,12 @@ class BMojoLayer(nn.Module):
 
         Raises
         ------
-        ValueError
-            If a shape does not fit, or ``y`` is given for ``target="input"``.
+        TypeError, ValueError
+            If a signal or the state does not fit this layer, or a number is not finite.
         """
         self._check_signals(x, y, 3)
         state = self.initial_state(x.shape[0]) if state is None else state
+        check_state("state", state, self._state_shapes(x.shape[0]), self.S_chol)
         x = x.to(self.S_chol.dtype)
         linear, memory = self.memory(x, state.memory)
         innovation, predictor, score, selected = self._test(x, y, state.predictor, self.predictor)
@@ -321,7 +319,9 @@ class BMojoLayer(nn.Module):
             fading_keys=fading_keys[:, -2 * W :], fading_values=fading_values[:, -2 * W :],
             eidetic=eidetic, pending=pending,
         )  # fmt: skip
-        return BMojoOutput(linear + self.gate * attended, after, innovation, selected)
+        output = linear + self.gate * attended
+        require_finite_output(self, (output,), x=x, y=y, state=state)
+        return BMojoOutput(output, after, innovation, selected)
 
     def step(
         self, x: torch.Tensor, state: BMojoState, y: torch.Tensor | None = None
@@ -344,10 +344,11 @@ class BMojoLayer(nn.Module):
 
         Raises
         ------
-        ValueError
-            If a shape does not fit, or ``y`` is given for ``target="input"``.
+        TypeError, ValueError
+            If a signal or the state does not fit this layer, or a number is not finite.
         """
         self._check_signals(x, y, 2)
+        check_state("state", state, self._state_shapes(x.shape[0]), self.S_chol)
         x = x.to(self.S_chol.dtype)
         linear, memory = self.memory.step(x, state.memory)
         innovation, predictor, score, selected = self._test(
@@ -384,7 +385,9 @@ class BMojoLayer(nn.Module):
             fading_keys=fading_keys, fading_values=fading_values,
             eidetic=eidetic, pending=pending,
         )  # fmt: skip
-        return BMojoOutput(linear + self.gate * attended, after, innovation, selected)
+        output = linear + self.gate * attended
+        require_finite_output(self, (output,), x=x, y=y, state=state)
+        return BMojoOutput(output, after, innovation, selected)
 
     def surprise(self, innovation: torch.Tensor) -> torch.Tensor:
         r"""Return the score by which tokens are chosen.
@@ -400,7 +403,8 @@ class BMojoLayer(nn.Module):
             :math:`e^\top S^{-1} e`, the normalized innovation squared. Override it to choose by
             another rule.
         """
-        return normalized_innovation(innovation, self.S_chol)
+        check_signal("innovation", innovation, len(self.S_chol), self.S_chol)
+        return normalized_innovation(innovation.to(self.S_chol.dtype), self.S_chol)
 
     @torch.no_grad()
     def calibrate(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
@@ -427,7 +431,9 @@ class BMojoLayer(nn.Module):
         innovation, *_ = self._test(x, y, start, self.predictor)
         assert innovation is not None
         e = innovation.flatten(0, 1).double()
-        S_chol, failed = torch.linalg.cholesky_ex(e.mT @ e / e.shape[0])
+        S = e.mT @ e / e.shape[0]
+        require_finite_output(self, (S,), x=x, y=y)
+        S_chol, failed = torch.linalg.cholesky_ex(S)
         if failed:
             raise ValueError(
                 f"The innovations of `x` have a singular covariance ({e.shape[0]} samples of "
@@ -465,21 +471,24 @@ class BMojoLayer(nn.Module):
             score = torch.where(selected, score, -torch.inf)
         return innovation, state, score, selected
 
+    def _state_shapes(self, batch: int) -> BMojoState:
+        """Return a state with the shapes of its tensors in their place."""
+        heads, slots = (self.n_heads, self.head_dim), (batch, self.eidetic)
+        window, fading = (batch, self.window, *heads), (batch, 2 * self.window, *heads)
+        models = [state_shapes(part, batch) for part in (self.memory, self.predictor)]
+        stored: list[Any] = [(*slots, *heads), (*slots, *heads), slots, slots]
+        kept = EideticState(*stored)
+        shapes: list[Any] = [*models, window, window, fading, fading, kept, kept, ()]
+        return BMojoState(*shapes)
+
     def _check_signals(self, x: torch.Tensor, y: torch.Tensor | None, ndim: int) -> None:
-        """Raise unless tokens and target have the shapes of this layer."""
-        axes = "(B, L, {})" if ndim == 3 else "(B, {})"
-        check_tensor("x", x)
-        if x.ndim != ndim or x.shape[-1] != self.n_inputs:
-            raise ValueError(
-                f"`x` must have shape {axes.format(self.n_inputs)}; got {tuple(x.shape)}."
-            )
-        if 0 in x.shape[:-1]:
-            raise ValueError(f"`x` must hold at least one token; its shape is {tuple(x.shape)}.")
+        """Raise unless tokens and target fit this layer."""
+        check_signal("x", x, self.n_inputs, self.S_chol, ndim=ndim)
         if y is None:
             return
         if self.target == "input":
             raise ValueError("`y` is not used with target='input': the layer predicts its tokens.")
-        check_tensor("y", y)
+        check_signal("y", y, self.n_outputs, self.S_chol, ndim=ndim)
         if y.shape != (*x.shape[:-1], self.n_outputs):
             raise ValueError(
                 f"`y` must have shape {(*x.shape[:-1], self.n_outputs)} to match `x`; got "

@@ -70,6 +70,12 @@ class Modes:
 
         A mode that no input reaches keeps its scale.
         """
+        if not (radius := float(np.abs(self.lam).max(initial=0.0))) < 1:
+            raise AccuracyError(
+                f"A is stable, but the eigenvalues of its modes have modulus {radius:.6g}: it is "
+                "too far from normal. Start from balanced_form(model).model.",
+                residual=radius,
+            )
         size = np.linalg.norm(self.b, axis=1)
         factor = np.sqrt(1 - np.abs(self.lam) ** 2) / np.where(size > 0, size, 1.0)
         factor[size == 0] = 1.0
@@ -82,7 +88,8 @@ def diagonal_modes(model: Any, *, purpose: str) -> Modes:
 
     `purpose` names the layer in messages.
     """
-    form = eidetic_fading_form(model, fading="modal", condmax=ILL_CONDITIONED)
+    with np.errstate(all="ignore"):  # what overflows has no finite residual, and is refused for it
+        form = eidetic_fading_form(model, fading="modal", condmax=ILL_CONDITIONED)
     require_stable(model.A, purpose)
     if depth := form.info["eidetic_order"]:
         raise ValueError(

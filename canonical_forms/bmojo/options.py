@@ -7,9 +7,39 @@ from typing import Any
 
 import torch
 
-from realization.internal import as_integer, as_real
+from realization.internal import as_choice, as_integer, as_real
 
-__all__ = ["check_options", "check_tensor", "mode_sizes"]
+__all__ = ["as_device", "as_dtype", "check_memory", "check_options", "mode_sizes"]
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def as_dtype(dtype: Any) -> torch.dtype:
+    """Return the precision of a layer, also from its name; None is torch's default."""
+    found = torch.get_default_dtype() if dtype is None else dtype
+    if isinstance(found, str):
+        found = DTYPES.get(found)
+    if not isinstance(found, torch.dtype) or found not in DTYPES.values():
+        raise ValueError(
+            "`dtype` must be float32 or float64, the precision of the recurrence; got "
+            f"{dtype}. For lower precision elsewhere run the layer under torch.autocast."
+        )
+    return found
+
+
+def as_device(device: Any) -> torch.device | None:
+    """Return a device that this machine has; None stays, for torch's default."""
+    if device is None:
+        return None
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        raise ValueError(
+            "`device` must be a torch.device, or the name of one, that this torch can use, such as "
+            f"'cpu'; got {device!r} (torch says: {str(error).splitlines()[0]})."
+        ) from None
+    return found
 
 
 def mode_sizes(name: str, modes: Any) -> tuple[int, ...]:
@@ -19,14 +49,32 @@ def mode_sizes(name: str, modes: Any) -> tuple[int, ...]:
     return tuple(as_integer(name, size) for size in modes)
 
 
-def check_tensor(name: str, value: Any) -> None:
-    """Raise unless a signal is a tensor of real numbers."""
-    if not isinstance(value, torch.Tensor):
-        raise TypeError(
-            f"`{name}` must be a torch.Tensor; got {type(value).__name__}. Take torch.as_tensor."
+def check_memory(
+    n_inputs: int,
+    n_outputs: int,
+    modes: tuple[int, ...],
+    parameterization: str,
+    delay_taps: int,
+    feedthrough: int,
+    gated: int,
+) -> None:
+    """Raise on sizes of a fading memory that are out of range or contradict each other."""
+    as_choice("parameterization", parameterization, ("diagonal", "block"))
+    diagonal = parameterization == "diagonal"
+    if diagonal and len(modes) != 2:
+        raise ValueError(
+            f"`modes` must be (n_real, n_pairs) for parameterization='diagonal'; got {modes}."
         )
-    if value.is_complex():
-        raise TypeError(f"`{name}` must be real; got {value.dtype}.")
+    if not diagonal and min(modes, default=1) < 1:
+        raise ValueError(
+            f"`modes` must be the positive block sizes for parameterization='block'; got {modes}."
+        )
+    counts = {"n_inputs": n_inputs, "n_outputs": n_outputs, "delay_taps": delay_taps}
+    for name, value in counts.items():
+        as_integer(name, value)
+    for name, value in {"feedthrough": feedthrough, "gated": gated}.items():
+        if as_integer(name, value) > n_inputs:
+            raise ValueError(f"`{name}` must be at most n_inputs = {n_inputs}; got {value}.")
 
 
 def check_options(
@@ -39,33 +87,32 @@ def check_options(
     head_dim: int | None,
     tie_kv: bool | None,
     alpha: float,
+    threshold: float | None,
     chunk: int | None,
-    dtype: Any,
+    dt: float,
 ) -> None:
     """Raise on options that are out of range or contradict each other."""
-    if target not in ("output", "input"):
-        raise ValueError(f"`target` must be 'output' or 'input'; got {target!r}.")
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(
-            f"`dtype` must be float32 or float64, the precision of the recurrence; got {dtype}. "
-            "For lower precision elsewhere run the layer under torch.autocast."
-        )
+    as_choice("target", target, ("output", "input"))
     counts = {
         "n_inputs": (n_inputs, 0 if target == "output" and not window else 1),
         "n_outputs": (n_outputs, 1), "window": (window, 0), "eidetic": (eidetic, 0),
         "n_heads": (n_heads, 1), "head_dim": (head_dim, 1), "chunk": (chunk, 1),
     }  # fmt: skip
     for name, (value, least) in counts.items():
-        if value is not None:
+        if value is not None or name not in ("head_dim", "chunk"):
             as_integer(name, value, minimum=least)
     if eidetic and not window:
         raise ValueError(
             f"`eidetic` must be 0 without a window; got {eidetic}. Attention reads both: set "
             "`window` to at least 1."
         )
+    if not isinstance(tie_kv, (bool, type(None))):
+        raise TypeError(f"`tie_kv` must be True, False or None; got {tie_kv!r}.")
     if tie_kv and n_inputs != n_outputs:
         raise ValueError(
             f"`tie_kv` needs as many outputs as inputs; got {n_outputs} and {n_inputs}."
         )
-    if not 0 < as_real("alpha", alpha) < 1:
-        raise ValueError(f"`alpha` must be between 0 and 1, a probability; got {alpha}.")
+    as_real("alpha", alpha, above=0.0, below=1.0)
+    as_real("dt", dt, above=0.0)
+    if threshold is not None:
+        as_real("threshold", threshold)

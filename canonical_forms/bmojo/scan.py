@@ -26,7 +26,9 @@ from typing import Any, Literal
 
 import torch
 
-__all__ = ["Method", "dense_scan", "diagonal_scan"]
+from realization.internal import as_choice
+
+__all__ = ["METHODS", "Method", "dense_scan", "diagonal_scan"]
 
 Method = Literal["auto", "loop", "blocked", "associative"]
 METHODS = ("auto", "loop", "blocked", "associative")
@@ -85,9 +87,7 @@ def dense_scan(
 
 def _chosen(method: str, length: int) -> str:
     """Return the method to use for a sequence of this length."""
-    if method not in METHODS:
-        raise ValueError(f"`scan` must be one of {', '.join(METHODS)}; got {method!r}.")
-    if method == "auto":
+    if as_choice("scan", method, METHODS) == "auto":
         return "loop" if length <= SHORT else "blocked"
     return method
 

@@ -17,9 +17,10 @@ import scipy
 import torch
 from torch import nn
 
-from realization.internal import as_instance
+from realization.internal import as_instance, as_integer
 
 from .layer import BMojoLayer
+from .signals import check_signal
 from .state import BMojoState
 
 __all__ = ["BMojoStack", "StackOutput", "Whiteness"]
@@ -100,6 +101,8 @@ class BMojoStack(nn.Module):
         super().__init__()
         if not isinstance(layers, Iterable):
             raise TypeError(f"`layers` must be BMojoLayers; got {type(layers).__name__}.")
+        if not isinstance(normalize, bool):
+            raise TypeError(f"`normalize` must be True or False; got {normalize!r}.")
         each = [as_instance(f"layers[{i}]", one, (BMojoLayer,)) for i, one in enumerate(layers)]
         self.layers = nn.ModuleList(each)
         if not len(self.layers):
@@ -160,6 +163,7 @@ class BMojoStack(nn.Module):
         StackOutput
             The residual stream, states, innovations and the outcome of each layer's test.
         """
+        x = self._entering(x, 3)
         state = self.initial_state(x.shape[0]) if state is None else state
         return self._through(x, state, [layer.forward for layer in self.each()])
 
@@ -178,6 +182,7 @@ class BMojoStack(nn.Module):
         StackOutput
             As from ``forward``, without the time axis.
         """
+        x = self._entering(x, 2)
         return self._through(x, state, [layer.step for layer in self.each()])
 
     @torch.no_grad()
@@ -206,18 +211,31 @@ class BMojoStack(nn.Module):
         Raises
         ------
         ValueError
-            If ``lags`` is not between 1 and L - 1.
+            If ``lags`` is not between 1 and L - 1, or the innovations of a layer have a singular
+            covariance.
         """
-        if not 1 <= lags < x.shape[1]:
+        x = self._entering(x, 3)
+        if as_integer("lags", lags, minimum=1) >= x.shape[1]:
             raise ValueError(
-                f"`lags` must be at least 1 and less than the {x.shape[1]} tokens; got {lags}."
+                f"`lags` must be less than the {x.shape[1]} tokens of a sequence; got {lags}."
             )
         return tuple(_portmanteau(e.double(), lags) for e in self(x).innovations)
+
+    def _entering(self, x: torch.Tensor, ndim: int) -> torch.Tensor:
+        """Return tokens that fit the residual stream, in its precision."""
+        first = self.each()[0]
+        check_signal("x", x, first.n_inputs, first.S_chol, ndim=ndim)
+        return x.to(first.S_chol.dtype)
 
     def _through(
         self, r: torch.Tensor, state: tuple[BMojoState, ...], runs: list[Any]
     ) -> StackOutput:
         """Return the outputs of running all layers on the residual stream."""
+        if not isinstance(state, tuple) or len(state) != len(runs) or hasattr(state, "_fields"):
+            raise TypeError(
+                f"`state` must be a tuple of {len(runs)}, one BMojoState for each layer; got "
+                f"{type(state).__name__}. Take initial_state(batch)."
+            )
         states, innovations, selected = [], [], []
         for run, norm, before in zip(runs, self.norms, state, strict=True):
             out = run(norm(r), before)
@@ -233,7 +251,13 @@ def _portmanteau(e: torch.Tensor, lags: int) -> Whiteness:
     batch, length, d = e.shape
     count = batch * length
     e = e - e.mean((0, 1))
-    root = torch.linalg.cholesky(torch.einsum("bti,btj->ij", e, e) / count)
+    root, failed = torch.linalg.cholesky_ex(torch.einsum("bti,btj->ij", e, e) / count)
+    if failed:
+        raise ValueError(
+            f"`x` must leave each layer innovations that vary in all {d} channels; those of a "
+            f"layer have a singular covariance ({count} samples). Pass more samples, or fewer "
+            "channels."
+        )
     white = torch.linalg.solve_triangular(root, e.mT, upper=False).mT
     q = 0.0
     for k in range(1, lags + 1):

@@ -109,6 +109,21 @@ def test_only_layers_are_saved(tmp_path):
             save(wrong, tmp_path / "layer")
 
 
+def test_shared_tensors_are_not_saved(tmp_path):
+    layer = BMojoLayer(2, target="input", window=2, eidetic=1)
+    with pytest.raises(ValueError, match="`layer` must have tensors of its own in each of its par"):
+        save(BMojoStack([layer, layer]), tmp_path / "layer")
+
+
+def test_places_that_cannot_be_written_or_read(tmp_path):
+    with pytest.raises(OSError, match=r"`path` must name a file that can be written: .*directory"):
+        save(BMojoLayer(2), tmp_path / "no" / "layer")
+    with pytest.raises(OSError, match=r"`path` must name a file that can be written: .*directory"):
+        save(BMojoLayer(2), tmp_path)
+    with pytest.raises(IsADirectoryError):
+        load(tmp_path)
+
+
 def test_foreign_files(tmp_path):
     path = tmp_path / "file"
     with pytest.raises(TypeError, match="`path` must be a str or a path; got int"):

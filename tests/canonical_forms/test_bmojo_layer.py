@@ -385,7 +385,7 @@ def test_gated_memory_is_bilinear():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"target": "future"}, "`target` must be 'output' or 'input'; got 'future'"),
+        ({"target": "future"}, "`target` must be one of 'output', 'input'; got 'future'"),
         ({"dtype": torch.bfloat16}, "`dtype` must be float32 or float64"),
         ({"n_inputs": 0}, "`n_inputs` must be at least 1; got 0"),
         ({"n_outputs": 0}, "`n_outputs` must be at least 1; got 0"),
@@ -393,8 +393,8 @@ def test_gated_memory_is_bilinear():
         ({"chunk": 0}, "`chunk` must be at least 1; got 0"),
         ({"window": 0}, "`eidetic` must be 0 without a window; got 32"),
         ({"tie_kv": True}, "`tie_kv` needs as many outputs as inputs; got 1 and 2"),
-        ({"alpha": 1.0}, "`alpha` must be between 0 and 1"),
-        ({"parameterization": "dense"}, "`parameterization` must be 'diagonal' or 'block'"),
+        ({"alpha": 1.0}, "`alpha` must be finite and between 0 and 1"),
+        ({"parameterization": "dense"}, "`parameterization` must be one of 'diagonal', 'block'"),
         ({"modes": (1, 2, 3)}, r"`modes` must be \(n_real, n_pairs\)"),
         ({"modes": (0, 1), "parameterization": "block"}, "`modes` must be the positive block"),
         ({"gated": 3}, "`gated` must be at most n_inputs = 2; got 3"),

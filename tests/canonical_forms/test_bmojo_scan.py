@@ -131,7 +131,9 @@ def test_functional_gradient():
 
 def test_unknown_method():
     lam, b, x0 = problem(5, 3, 1)
-    with pytest.raises(ValueError, match="must be one of auto, loop, blocked, associative"):
+    with pytest.raises(
+        ValueError, match="`scan` must be one of 'auto', 'loop', 'blocked', 'associative'"
+    ):
         diagonal_scan(lam, b, x0, method="fast")
 
 

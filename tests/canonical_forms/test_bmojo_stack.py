@@ -85,5 +85,5 @@ def test_what_does_not_fit():
     with pytest.raises(ValueError, match=r"`layers\[1\]` must have 3 inputs, 3 outputs"):
         BMojoStack([*layers(1), odd])
     stack = BMojoStack(layers(1))
-    with pytest.raises(ValueError, match="less than the 5 tokens; got 5"):
+    with pytest.raises(ValueError, match="less than the 5 tokens of a sequence; got 5"):
         stack.whiteness(torch.zeros(1, 5, 3), lags=5)
