@@ -210,8 +210,10 @@ def subspace_id(
     trials: tuple[Trial, ...] = ()
     held_out = method == "auto" or (criterion == "cv" and order == "auto")
     if held_out and factor is None and data is not None:
-        wanted = TO_PREDICT if order == "auto" and focus == "prediction" else SEARCHED
-        tried = [one for one in wanted if one in methods] if method == "auto" else methods
+        tried: Sequence[Method] = methods
+        if method == "auto":
+            wanted = TO_PREDICT if order == "auto" and focus == "prediction" else SEARCHED
+            tried = [one for one in wanted if one in methods]
         trials = _trials(plan, data, tried, past, future, refining, progress)
     if trials:
         methods = (trials[0].method,)  # pyright: ignore[reportAssignmentType]
