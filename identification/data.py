@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from realization.internal import as_array, as_choice, as_dt, as_real, as_signal
+from realization.internal import as_array, as_choice, as_dt, as_real, as_signal, counted
 
 from .table import Column, read_columns
 
 __all__ = ["Experiments", "detrend", "numbered", "split"]
 
 LARGEST = 1e70  # of a sample: sums of squares of this size must stay finite
+LONGEST_NAMES = 40  # letters of the names that a repr shows
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -205,11 +206,18 @@ class Experiments:
         return len(self.y)
 
     def __repr__(self) -> str:
-        lengths = ", ".join(str(run.shape[0]) for run in self.y)
-        return (
-            f"Experiments({len(self)} of {lengths} samples, outputs {list(self.output_names)}, "
-            f"inputs {list(self.input_names)}, dt={self.dt:g})"
-        )
+        lengths = [run.shape[0] for run in self.y]
+        shortest, longest = min(lengths), max(lengths)
+        samples = f"{'' if shortest == longest else f'{shortest} to '}{counted(longest, 'sample')}"
+        channels = f"{_named('output', self.output_names)}, {_named('input', self.input_names)}"
+        runs = counted(len(self), "experiment")
+        return f"Experiments({runs} of {samples}, {channels}, dt={self.dt:g})"
+
+
+def _named(noun: str, names: tuple[str, ...]) -> str:
+    """Return the names of channels; only their number when there are none, or they are long."""
+    text = f"{noun}s {list(names)}"
+    return text if names and len(text) <= LONGEST_NAMES else counted(len(names), noun)
 
 
 def split(
@@ -255,7 +263,7 @@ def split(
         if cut == 0 or cut == run.shape[0]:
             raise ValueError(
                 f"`fraction` = {fraction:g} leaves a part of experiment {number} empty: it has "
-                f"{run.shape[0]} samples."
+                f"{counted(run.shape[0], 'sample')}."
             )
     y_cuts, u_cuts = (list(zip(runs, cuts, strict=True)) for runs in (data.y, data.u))
     first = replace(
@@ -338,8 +346,8 @@ def _straight_lines(run: np.ndarray, names: tuple[str, ...], trend: str, number:
     if (counts < needed).any():
         channel = int(np.argmin(counts))
         raise ValueError(
-            f"channel {names[channel]!r} of experiment {number} has {counts[channel]} samples; "
-            f"trend={trend!r} needs {needed}."
+            f"channel {names[channel]!r} of experiment {number} has "
+            f"{counted(counts[channel], 'sample')}; trend={trend!r} needs {needed}."
         )
     values = np.where(seen, run, 0.0)
     mean = values.sum(axis=0) / counts

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from realization.internal import as_integer
+from realization.internal import as_integer, counted, outputs_and_inputs
 
 from .data import Experiments
 from .hankel_factor import HankelFactor
@@ -109,7 +109,7 @@ def hankel_factor(
     if factor.n_columns == 0:
         raise ValueError(
             f"no chunk has past + future = {past + future} samples, and rows never span two: make "
-            f"larger chunks or shorter horizons ({factor.n_samples} samples in all)."
+            f"larger chunks or shorter horizons ({counted(factor.n_samples, 'sample')} in all)."
         )
     return factor
 
@@ -223,8 +223,8 @@ def _joined(found: Iterable[Found | None]) -> Found | None:
         mine, theirs = ((f.n_outputs, f.n_inputs) for f in (factor, other))
         if mine != theirs:
             raise ValueError(
-                f"every chunk must have the same channels; {first} has {mine[0]} outputs and "
-                f"{mine[1]} inputs, {place} has {theirs[0]} and {theirs[1]}."
+                f"every chunk must have the same channels; {first} has "
+                f"{outputs_and_inputs(*mine)}, {place} has {theirs[0]} and {theirs[1]}."
             )
         total = factor.merge(other), first
     return total

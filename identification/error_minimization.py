@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from realization import BilinearSSM, InnovationSSM, LinearSSM
-from realization.internal import as_choice, as_instance, stability_margin, symmetrize
+from realization.internal import as_choice, as_instance, counted, stability_margin, symmetrize
 
 from .data import Experiments
 from .early_stopping import Estimate, steps_by_held_out
@@ -156,8 +156,9 @@ def _require_samples(problem: Problem, system: System) -> None:
     samples = data.n_samples * data.n_outputs
     if samples <= unknowns:
         raise ValueError(
-            f"too few samples: {unknowns} unknowns (entries and initial states) need more than "
-            f"{unknowns} output samples; got {samples}. Take a smaller order or more data."
+            f"too few samples: {counted(samples, 'output sample')} for "
+            f"{counted(unknowns, 'unknown')} (entries and initial states), which must be fewer. "
+            "Take a smaller order or more data."
         )
 
 
@@ -222,8 +223,8 @@ def _result(
     if stopped:
         factor = None
         said = (
-            f"stopped after {fit.steps} steps, held-out blocks of the record speak against more: "
-            "no parameter covariance (it is that of the optimum; see bootstrap)"
+            f"stopped after {counted(fit.steps, 'step')}, held-out blocks of the record speak "
+            "against more: no parameter covariance (it is that of the optimum; see bootstrap)"
         )
     if gain_fit is not None and factor is not None:
         gain_factor, said = _covariance_factor(gain_fit[0], gain_fit[1].best, None)
@@ -314,7 +315,8 @@ def _warnings(
     found = []
     if not stopped and not (fit.converged and (gain_fit is None or gain_fit[1].converged)):
         found.append(
-            f"not converged after {fit.steps} iterations: raise max_iterations, or start elsewhere"
+            f"not converged after {counted(fit.steps, 'iteration')}: raise max_iterations, or "
+            "start elsewhere"
         )
     if not stopped and fit.start is not None and fit.best.criterion >= fit.start.criterion:
         found.append("nothing better than the start was found: it is returned as it was")

@@ -13,7 +13,15 @@ from typing import Any, Literal
 import numpy as np
 import scipy
 
-from realization.internal import Rng, as_choice, as_generator, as_integer, as_real, require_memory
+from realization.internal import (
+    Rng,
+    as_choice,
+    as_generator,
+    as_integer,
+    as_real,
+    counted,
+    require_memory,
+)
 
 from .data import Experiments
 from .hankel_factor import HankelFactor
@@ -94,8 +102,9 @@ def prbs(steps: int, n_inputs: int = 1, *, hold: int = 1, shift: int = 0) -> np.
     bits = max(values.bit_length(), 2)
     if bits > LARGEST_REGISTER:
         raise ValueError(
-            f"`steps` = {steps} held {hold} samples each needs a sequence of 2^{bits} - 1; at most "
-            f"2^{LARGEST_REGISTER} - 1 is offered. Hold longer, or repeat a shorter signal."
+            f"`steps` = {steps} held {counted(hold, 'sample')} each needs a sequence of 2^{bits} "
+            f"- 1; at most 2^{LARGEST_REGISTER} - 1 is offered. Hold longer, or repeat a shorter "
+            "signal."
         )
     require_memory(f"`steps` = {steps} of `n_inputs` = {m}", steps * m)
     sequence = 2.0 * scipy.signal.max_len_seq(bits)[0] - 1.0
@@ -188,8 +197,8 @@ def multisine(
     lines = _lines(N, band, as_real("dt", dt, above=0.0))
     if lines.size < m:
         raise ValueError(
-            f"a period of {N} samples has {lines.size} harmonics in the band; {m} inputs need one "
-            "each. Take a longer period or a wider band."
+            f"a period of {counted(N, 'sample')} has {counted(lines.size, 'harmonic')} in the "
+            f"band, too few for {counted(m, 'input')}. Take a longer period or a wider band."
         )
     signal = np.empty((N, m))
     for j in range(m):
@@ -219,6 +228,10 @@ class Excitation:
 
     order: int
     ratios: np.ndarray
+
+    def __repr__(self) -> str:
+        ratio = self.ratios[self.order - 1] if self.order else 0.0
+        return f"Excitation(order {self.order} of {self.ratios.size} tried, ratio {ratio:.2g})"
 
     def __str__(self) -> str:
         """Return the measure in words."""

@@ -39,6 +39,7 @@ from realization.internal import (
     as_instance,
     as_integer,
     as_real,
+    counted,
     require_discrete,
     stability_margin,
     symmetrize,
@@ -182,8 +183,8 @@ def em(
     said = []
     if gain >= tolerance:
         said.append(
-            f"stopped after {max_iterations} steps, the last two of which gained {gain:.2g} nats: "
-            "raise max_iterations"
+            f"stopped after {counted(max_iterations, 'step')}, the last two of which gained "
+            f"{gain:.2g} nats: raise max_iterations"
         )
     return _result(model, raw, data, best, history, said)
 

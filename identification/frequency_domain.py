@@ -22,7 +22,14 @@ import scipy
 from numpy.typing import ArrayLike
 
 from realization import LinearSSM, NumericalWarning, frequency_response
-from realization.internal import as_array, as_dt, as_integer, stability_margin, triangular_factor
+from realization.internal import (
+    as_array,
+    as_dt,
+    as_integer,
+    counted,
+    stability_margin,
+    triangular_factor,
+)
 
 from .model_repair import stabilize
 from .projections import ROUNDING
@@ -198,7 +205,8 @@ def _block_rows(order: int, rows: int | None, equations: int, p: int) -> int:
     wanted = 2 * order + 2 if rows is None else as_integer("rows", rows, minimum=2)
     if wanted < least:
         raise ValueError(
-            f"`rows` must be at least {least} for order {order} with {p} outputs; got {wanted}."
+            f"`rows` must be at least {least} for order {order} with {counted(p, 'output')}; got "
+            f"{wanted}."
         )
     q = wanted if rows is not None else max(min(wanted, equations - order), least)
     if equations < q + order:

@@ -27,6 +27,8 @@ import scipy
 from realization.internal import (
     as_instance,
     as_integer,
+    counted,
+    outputs_and_inputs,
     require_memory,
 )
 
@@ -146,7 +148,7 @@ class HankelFactor:
             )
         if (data.n_outputs, data.n_inputs) != (self.n_outputs, self.n_inputs):
             raise ValueError(
-                f"this factor has {self.n_outputs} outputs and {self.n_inputs} inputs; got "
+                f"this factor has {outputs_and_inputs(self.n_outputs, self.n_inputs)}; got "
                 f"{data.n_outputs} and {data.n_inputs}."
             )
         samples = _by_channel(data.u[0], data.y[0])
@@ -246,10 +248,9 @@ class HankelFactor:
         return outputs.mean(axis=0), inputs.mean(axis=0)
 
     def __repr__(self) -> str:
-        return (
-            f"HankelFactor({self.n_outputs} outputs, {self.n_inputs} inputs, past={self.past}, "
-            f"future={self.future}, {self.n_samples} samples)"
-        )
+        channels = f"{counted(self.n_outputs, 'output')}, {counted(self.n_inputs, 'input')}"
+        samples = counted(self.n_samples, "sample")
+        return f"HankelFactor({channels}, past={self.past}, future={self.future}, {samples})"
 
     def _reduce_record(self) -> None:
         """Take in the samples that wait; those that later rows need keep waiting."""

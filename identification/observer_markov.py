@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from realization import InnovationSSM, ho_kalman
-from realization.internal import as_choice, as_integer
+from realization.internal import as_choice, as_integer, counted, outputs_and_inputs
 
 from .data import Experiments
 from .data_checks import excitation_warning
@@ -137,9 +137,9 @@ def okid(
     count = sum(max(run.shape[0] - s, 0) for run in data.y)
     if count < width:
         raise ValueError(
-            f"too few samples: lags = {s} with {p} outputs and {m} inputs need {width} "
-            f"equations; got {count} from {data.n_samples} samples in {len(data)}. Take fewer "
-            "lags or more data."
+            f"too few samples: lags = {s} with {outputs_and_inputs(p, m)} need {width} "
+            f"equations; got {count} from {counted(data.n_samples, 'sample')} in "
+            f"{counted(len(data), 'experiment')}. Take fewer lags or more data."
         )
     R = predictor_factor(data, s)
     blocks = predictor_blocks(R, s, p, m, remove_means=offset == "estimate")
@@ -194,7 +194,8 @@ def _lags(data: Experiments, order: int, lags: int | None) -> int:
             lags -= 1
     if as_integer("lags", lags, minimum=1) < least:
         raise ValueError(
-            f"`lags` must be at least {least} for order {order} with {p} outputs; got {lags}."
+            f"`lags` must be at least {least} for order {order} with {counted(p, 'output')}; got "
+            f"{lags}."
         )
     return lags
 

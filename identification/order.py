@@ -78,6 +78,10 @@ class OrderTable:
     criterion: str
     chosen: int
 
+    def __repr__(self) -> str:
+        how = "given" if self.criterion == "given" else f"chosen by {self.criterion}"
+        return f"OrderTable(orders 0 to {self.orders[-1]}, {self.chosen} {how})"
+
     def best(self, criterion: str) -> int:
         """Return the order that a criterion chooses.
 

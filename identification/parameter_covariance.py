@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from realization.internal import triangular_factor
+from realization.internal import counted, triangular_factor
 
 from .gauss_newton import Solution
 from .linearization import Problem, along_basis, linearize, run_chunks, whitener
@@ -61,8 +61,9 @@ def parameter_factor(problem: Problem, solution: Solution) -> tuple[np.ndarray |
     flat = int(np.sum(spread <= FLAT * spread[0]))
     if flat:
         return None, (
-            f"no parameter covariance: the record does not determine {flat} of {d} directions "
-            f"(singular values {spread[0]:.2g} to {spread[-1]:.2g}); a smaller order may do"
+            f"no parameter covariance: the record does not determine {flat} of "
+            f"{counted(d, 'direction')} (singular values {spread[0]:.2g} to {spread[-1]:.2g}); a "
+            "smaller order may do"
         )
     samples = problem.data.n_samples * problem.data.n_outputs
     unknowns = d + system.A.shape[0] * len(problem.data)

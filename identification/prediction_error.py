@@ -14,7 +14,14 @@ from typing import Any, Literal
 import numpy as np
 
 from realization import BilinearSSM, InnovationSSM, LinearSSM
-from realization.internal import Progress, as_choice, as_instance, as_integer, require_discrete
+from realization.internal import (
+    Progress,
+    as_choice,
+    as_instance,
+    as_integer,
+    outputs_and_inputs,
+    require_discrete,
+)
 
 from .data import Experiments
 from .early_stopping import BLOCKS, Estimate
@@ -205,7 +212,7 @@ def _checked_data(
         raise ValueError(f"the data have sample time {data.dt:g}, the model {model.dt:g}.")
     if (model.n_outputs, model.n_inputs) != (data.n_outputs, data.n_inputs):
         raise ValueError(
-            f"the model has {model.n_outputs} outputs and {model.n_inputs} inputs; the data have "
+            f"the model has {outputs_and_inputs(model.n_outputs, model.n_inputs)}; the data have "
             f"{data.n_outputs} and {data.n_inputs}."
         )
     if horizon >= (longest := max(len(run) for run in data.y)):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from realization.internal import as_instance, as_integer
+from realization.internal import as_instance, as_integer, counted, outputs_and_inputs
 
 from .data import Experiments
 from .hankel_factor import HankelFactor
@@ -30,9 +30,9 @@ def checked_data(
         needed = (factor.past + factor.future) * channels
         if factor.n_columns < needed:
             raise ValueError(
-                f"the factor holds {factor.n_columns} start times; past = {factor.past} and future"
-                f" = {factor.future} with {channels} channels need {needed}. Update it with more "
-                "data."
+                f"the factor holds {counted(factor.n_columns, 'start time')}; past = "
+                f"{factor.past} and future = {factor.future} with {counted(channels, 'channel')} "
+                f"need {needed}. Update it with more data."
             )
     if y is not None:
         data = Experiments.from_data(y, u, dt=dt)
@@ -40,7 +40,7 @@ def checked_data(
             have = (factor.n_outputs, factor.n_inputs)
             if have != (data.n_outputs, data.n_inputs):
                 raise ValueError(
-                    f"`factor` has {have[0]} outputs and {have[1]} inputs; the data have "
+                    f"`factor` has {outputs_and_inputs(*have)}; the data have "
                     f"{data.n_outputs} and {data.n_inputs}."
                 )
         return data
@@ -70,7 +70,8 @@ def prepared(
     if delay and raw.n_inputs == 0:
         raise ValueError("`delay` is the dead time of inputs; the data have none.")
     if delay >= (shortest := min(run.shape[0] for run in raw.y)):
-        raise ValueError(f"`delay` = {delay} leaves nothing of a run of {shortest} samples.")
+        run = counted(shortest, "sample")
+        raise ValueError(f"`delay` = {delay} leaves nothing of a run of {run}.")
     y = [run[delay:] for run in raw.y]
     u = [run[: run.shape[0] - delay] for run in raw.u]
     y0, u0 = np.zeros(raw.n_outputs), np.zeros(raw.n_inputs)
@@ -97,9 +98,10 @@ def horizons(
     if usable < needed:
         samples = (past + future) * (channels + 1) - 1
         raise ValueError(
-            f"too few samples: past = {past} and future = {future} with {channels} channels need "
-            f"{samples} samples in one run; got {T} in {len(data)} ({usable} of {needed} usable "
-            "columns). Take shorter horizons or more data."
+            f"too few samples: past = {past} and future = {future} with "
+            f"{counted(channels, 'channel')} need {samples} samples in one run; got {T} in "
+            f"{len(data)} ({usable} of {needed} usable columns). Take shorter horizons or more "
+            "data."
         )
     return past, future
 

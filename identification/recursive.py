@@ -24,6 +24,7 @@ from realization.internal import (
     as_dt,
     as_integer,
     as_real,
+    counted,
     rank_tolerance,
     require_memory,
     triangular_factor,
@@ -179,7 +180,7 @@ class RecursiveSubspace:
             raise ValueError(
                 f"`forgetting` = {self.forgetting:g} remembers "
                 f"{1 / (1 - self.forgetting):.1f} samples; the predictor with past = {self.past} "
-                f"has {self._width - p} coefficients per output. Take at least "
+                f"has {counted(self._width - p, 'coefficient')} per output. Take at least "
                 f"{1 - 1 / self._width:.4f}, or a shorter past."
             )
         self.n_samples = 0
@@ -218,7 +219,8 @@ class RecursiveSubspace:
         """
         y = self._sample("y_t", y_t, self.n_outputs)
         if u_t is None and self.n_inputs:
-            raise ValueError(f"`u_t` is missing: this tracker has {self.n_inputs} inputs.")
+            inputs = counted(self.n_inputs, "input")
+            raise ValueError(f"`u_t` is missing: this tracker has {inputs}.")
         u = np.zeros(0) if u_t is None else self._sample("u_t", u_t, self.n_inputs)
         if np.isnan(u).any():
             raise ValueError(
@@ -262,8 +264,8 @@ class RecursiveSubspace:
         found = self._realized()
         if self._filled < self.past:
             raise ValueError(
-                f"the state needs `past` = {self.past} samples in a row; {self._filled} came since "
-                "the last missing one."
+                f"the state needs `past` = {counted(self.past, 'sample')} in a row; {self._filled} "
+                "came since the last missing one."
             )
         window = self._buffer[self._filled - self.past : self._filled]
         deviations = window - np.concatenate([found.u0, found.y0])
@@ -272,9 +274,9 @@ class RecursiveSubspace:
 
     def __repr__(self) -> str:
         return (
-            f"RecursiveSubspace({self.n_outputs} outputs, {self.n_inputs} inputs, order="
-            f"{self.order}, past={self.past}, forgetting={self.forgetting:g}, {self.n_samples} "
-            "samples)"
+            f"RecursiveSubspace({counted(self.n_outputs, 'output')}, "
+            f"{counted(self.n_inputs, 'input')}, order={self.order}, past={self.past}, "
+            f"forgetting={self.forgetting:g}, {counted(self.n_samples, 'sample')})"
         )
 
     def _sample(self, name: str, value: ArrayLike, channels: int) -> np.ndarray:

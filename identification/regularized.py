@@ -32,7 +32,14 @@ from typing import Any, Literal
 import numpy as np
 import scipy
 
-from realization.internal import as_choice, as_integer, register_record, triangular_factor
+from realization.internal import (
+    as_choice,
+    as_integer,
+    counted,
+    register_record,
+    sized,
+    triangular_factor,
+)
 
 from .data import Experiments
 from .projections import FactorBlocks
@@ -74,6 +81,11 @@ class ImpulseResponse:
     correlation: np.ndarray
     noise: np.ndarray
     offset: np.ndarray
+
+    def __repr__(self) -> str:
+        largest = self.standard_deviation.max(initial=0.0)
+        sizes = sized(markov=self.markov)
+        return f"ImpulseResponse({sizes}, standard deviation up to {largest:.2g})"
 
 
 def regularized_fir(
@@ -158,8 +170,8 @@ def regularized_fir(
     rows = sum(max(run.shape[0] - lags, 0) for run in data.y)
     if rows < 2:
         raise ValueError(
-            f"too few samples: lags = {lags} needs a run of {lags + 2} samples; the longest has "
-            f"{max(run.shape[0] for run in data.y)}. Take fewer lags or more data."
+            f"too few samples: lags = {lags} needs a run of {counted(lags + 2, 'sample')}; the "
+            f"longest has {max(run.shape[0] for run in data.y)}. Take fewer lags or more data."
         )
     m, p, first = data.n_inputs, data.n_outputs, 0 if feedthrough else 1
     count = lags + 1 - first

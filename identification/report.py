@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from realization import BilinearSSM, UnstableModelError
-from realization.internal import stability_margin
+from realization.internal import counted, stability_margin
 
 from .data import Experiments
 from .page import Page
@@ -47,8 +47,8 @@ def write_report(
     counts = [sum(len(run) for run in part.y) for part in (first, second)]
     page = Page(
         f"A model of {source}",
-        f"{channels}. {counts[0]} samples made the model, {counts[1]} later ones, which it has not "
-        f"seen, judge it; sample time {first.dt:g}.",
+        f"{channels}. {counted(counts[0], 'sample')} made the model, {counts[1]} later ones, which "
+        f"it has not seen, judge it; sample time {first.dt:g}.",
     )
     tell("residual tests")
     tests = _tests(result, second)
@@ -96,7 +96,7 @@ def _tests(result: IdentificationResult, data: Experiments) -> ResidualTests | s
     """Return the residual tests, or why there are none."""
     shortest = min(len(run) for run in data.y)
     if shortest < 3:
-        return f"no residual tests: a run has {shortest} samples"
+        return f"no residual tests: a run has {counted(shortest, 'sample')}"
     try:
         return residual_tests(result, data, lags=min(25, shortest - 1))
     except UnstableModelError as error:

@@ -36,6 +36,7 @@ from realization.internal import (
     as_instance,
     as_integer,
     as_real,
+    counted,
     require_memory,
     stability_margin,
 )
@@ -67,6 +68,9 @@ class Bootstrap:
     result: IdentificationResult
     models: tuple[InnovationSSM, ...]
     failures: int
+
+    def __repr__(self) -> str:
+        return f"Bootstrap({counted(len(self.models), 'model')}, {self.failures} failed)"
 
     def poles(self) -> np.ndarray:
         """Return the poles of every model, each in the column of the result's nearest pole.

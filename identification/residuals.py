@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from realization.internal import as_instance, as_integer, as_real
+from realization.internal import as_instance, as_integer, as_real, counted
 
 from .data import Experiments
 from .lag_sums import lag_sums
@@ -76,22 +76,30 @@ class ResidualTests:
         """Whether both tests pass."""
         return self.whiteness_ok and self.independence_ok
 
+    def __repr__(self) -> str:
+        white = f"whiteness {_verdict(self.whiteness_ok)}, p-value {self.ljung_box_p_value:.3g}"
+        free = f", independence {_verdict(self.independence_ok)}" if self.input_names else ""
+        return f"ResidualTests({white}{free})"
+
     def __str__(self) -> str:
         """Return the verdicts in words."""
         lags = self.autocorrelation.shape[0] - 1
-        white = "pass" if self.whiteness_ok else "FAIL"
         lines = [
-            f"whiteness of the residuals, lags 1..{lags}: {white} "
+            f"whiteness of the residuals, lags 1..{lags}: {_verdict(self.whiteness_ok)} "
             f"(Ljung-Box {self.ljung_box:.4g}, p-value {self.ljung_box_p_value:.3g})"
         ]
         if self.cross_correlation.shape[2]:
-            free = "pass" if self.independence_ok else "FAIL"
             ratio = np.abs(self.cross_correlation[lags:]) / self.cross_correlation_band
             lines.append(
-                f"independence of past inputs, lags 0..{lags}: {free} "
+                f"independence of past inputs, lags 0..{lags}: {_verdict(self.independence_ok)} "
                 f"(largest correlation {ratio.max():.2f} of its {100 * self.level:g} % band)"
             )
         return "\n".join(lines)
+
+
+def _verdict(ok: bool) -> str:
+    """Return how a test ended, in a word."""
+    return "pass" if ok else "FAIL"
 
 
 def residual_tests(
@@ -166,7 +174,9 @@ def residual_tests(
     require_fitting("`result`", result, data, 1)
     shortest = min(run.shape[0] for run in data.y)
     if shortest <= lags:
-        raise ValueError(f"`lags` = {lags} needs longer runs; the shortest has {shortest} samples.")
+        raise ValueError(
+            f"`lags` = {lags} needs longer runs; the shortest has {counted(shortest, 'sample')}."
+        )
     residuals = tuple(
         run_y - in_data_units(result, run_y, run_u, 1)[0]
         for run_y, run_u in zip(data.y, data.u, strict=True)

@@ -34,7 +34,7 @@ from realization import (
     predict,
     to_covariance,
 )
-from realization.internal import as_choice, as_integer, stability_margin
+from realization.internal import as_choice, as_integer, counted, stability_margin
 
 from .data import Experiments
 from .evidence import error_whiteness
@@ -303,8 +303,8 @@ def _outputs_only(y: Any, dt: float) -> Experiments:
     data = Experiments.from_data(y, dt=dt)
     if data.n_inputs:
         raise ValueError(
-            f"the data must have outputs only; got {data.n_inputs} inputs. Use subspace_id, or "
-            "pass the outputs alone."
+            f"the data must have outputs only; got {counted(data.n_inputs, 'input')}. Use "
+            "subspace_id, or pass the outputs alone."
         )
     return data
 

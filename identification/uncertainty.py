@@ -29,8 +29,10 @@ from realization.internal import (
     as_instance,
     as_integer,
     as_real,
+    counted,
     covariance_factor,
     require_memory,
+    sized,
 )
 
 from .local_coordinates import System
@@ -70,6 +72,12 @@ class PoleUncertainty:
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
         _freeze(self.poles, self.covariance, self.doubtful)
+
+    def __repr__(self) -> str:
+        largest = self.standard_deviation.max(initial=0.0)
+        doubtful = f", {self.doubtful.sum()} doubtful" if self.doubtful.any() else ""
+        count = counted(self.poles.size, "pole")
+        return f"PoleUncertainty({count}, standard deviation up to {largest:.2g}{doubtful})"
 
     @property
     def standard_deviation(self) -> np.ndarray:
@@ -127,6 +135,12 @@ class FrequencyResponseUncertainty:
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
         _freeze(self.omega, self.response, self.covariance)
+
+    def __repr__(self) -> str:
+        variances = np.trace(self.covariance, axis1=-2, axis2=-1)
+        largest = np.sqrt(variances.max(initial=0.0))
+        sizes = sized(response=self.response)
+        return f"FrequencyResponseUncertainty({sizes}, standard deviation up to {largest:.2g})"
 
     def magnitude_band(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Return the limits between which the magnitude lies with a probability.
@@ -192,6 +206,11 @@ class ImpulseResponseUncertainty:
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
         _freeze(self.response, self.standard_deviation)
+
+    def __repr__(self) -> str:
+        largest = self.standard_deviation.max(initial=0.0)
+        sizes = sized(response=self.response)
+        return f"ImpulseResponseUncertainty({sizes}, standard deviation up to {largest:.2g})"
 
     def band(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Return the limits between which each value lies with a probability.

@@ -21,7 +21,15 @@ from realization import (
     UnstableModelError,
     predict,
 )
-from realization.internal import as_instance, as_integer, as_signal, stability_margin, symmetrize
+from realization.internal import (
+    as_instance,
+    as_integer,
+    as_signal,
+    counted,
+    outputs_and_inputs,
+    stability_margin,
+    symmetrize,
+)
 
 from .data import Experiments
 from .input_matrices import initial_state
@@ -197,6 +205,11 @@ class Comparison:
     data: Experiments
     y_hat: tuple[tuple[np.ndarray, ...], ...]
 
+    def __repr__(self) -> str:
+        models = counted(len(self.names), "model")
+        fit = f"best {self.best!r} with {self.fits.mean(axis=1).max():.2f} %"
+        return f"Comparison({models}, {horizon_name(self.horizon)}, {fit})"
+
     @property
     def best(self) -> str:
         """Name of the model with the largest mean fit."""
@@ -305,7 +318,7 @@ def require_fitting(name: str, model: Model, data: Experiments, horizon: float) 
     """Raise if a model has not the channels and sample time of the data, or explodes on them."""
     if (model.n_outputs, model.n_inputs) != (data.n_outputs, data.n_inputs):
         raise ValueError(
-            f"{name} has {model.n_outputs} outputs and {model.n_inputs} inputs; the data have "
+            f"{name} has {outputs_and_inputs(model.n_outputs, model.n_inputs)}; the data have "
             f"{data.n_outputs} and {data.n_inputs}."
         )
     if not np.isclose(model.dt, data.dt, rtol=1e-6, atol=0.0):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["counted", "sized"]
+__all__ = ["counted", "outputs_and_inputs", "sized"]
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: "1 state", "2 states"; a plural without s is given."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def outputs_and_inputs(outputs: int, inputs: int) -> str:
+    """Return the numbers of channels in words: "2 outputs and 1 input"."""
+    return f"{counted(outputs, 'output')} and {counted(inputs, 'input')}"
 
 
 def sized(**arrays: Any) -> str:

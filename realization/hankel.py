@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from ._linalg import rank_tolerance
 from ._validation import as_array, as_integer
-from ._words import counted
+from ._words import counted, outputs_and_inputs
 from .models import LinearSSM
 
 __all__ = ["ho_kalman"]
@@ -131,7 +131,7 @@ def _hankel_size(
 ) -> tuple[int, int]:
     """Return the block rows and columns, defaults filled in, that hold `order` states."""
     least_rows, least_columns = -(-order // p) + 1, -(-order // m)
-    channels = f"{counted(p, 'output')} and {counted(m, 'input')}"
+    channels = outputs_and_inputs(p, m)
     if least_rows + least_columns > count:
         raise ValueError(
             f"`markov` must hold at least {counted(least_rows + least_columns, 'Markov parameter')}"

@@ -33,7 +33,7 @@ from ._validation import (
     require_path,
     require_target,
 )
-from ._words import counted, sized
+from ._words import counted, outputs_and_inputs, sized
 from .bilinear import in_coordinates
 from .bilinear_subspaces import bilinear_minimal_coordinates, invariant_hull
 from .gramians import bilinear_balancing
@@ -75,6 +75,7 @@ __all__ = [
     "nilpotent_staircase",
     "noise_covariances",
     "noise_integral",
+    "outputs_and_inputs",
     "rank_tolerance",
     "real_logarithm",
     "register_record",

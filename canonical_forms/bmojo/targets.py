@@ -40,7 +40,7 @@ from realization import (
     NumericalWarning,
     markov_parameters,
 )
-from realization.internal import as_instance, as_real, counted
+from realization.internal import as_instance, as_real, outputs_and_inputs
 
 from ..result import checked_model
 from .modes import diagonal_modes, geometric_horizon
@@ -434,9 +434,9 @@ def _one_channel(model: Any, layer: str) -> tuple[np.ndarray, np.ndarray, np.nda
     if D.shape != (1, 1):
         raise ValueError(
             f"`model` must have one input and one output for {layer}, whose channels do not mix; "
-            f"got {counted(D.shape[1], 'input')} and {counted(D.shape[0], 'output')}. Map each "
-            "entry of the transfer function, LinearSSM(A, B[:, [j]], C[[i]], D[[i], [j]]), to a "
-            "channel of its own, or use s5_parameters."
+            f"got {outputs_and_inputs(*D.shape)}. Map each entry of the transfer function, "
+            "LinearSSM(A, B[:, [j]], C[[i]], D[[i], [j]]), to a channel of its own, or use "
+            "s5_parameters."
         )
     return lam, b[:, 0], c[0], D
 

@@ -214,7 +214,7 @@ def test_what_no_target_can_hold(target):
 
 @pytest.mark.parametrize("target", ONE_CHANNEL)
 def test_channels_that_do_not_mix(target):
-    with pytest.raises(ValueError, match="got 2 inputs and 1 outputs"):
+    with pytest.raises(ValueError, match="got 1 output and 2 inputs"):
         target(LinearSSM(np.diag([0.5, 0.3]), np.eye(2), np.ones((1, 2))))
 
 

@@ -25,7 +25,8 @@ def test_arrays():
     assert (record.output_names, record.input_names) == (("y1", "y2"), ("u1", "u2", "u3"))
     assert record.dt == 0.5
     assert repr(record) == (
-        "Experiments(1 of 60 samples, outputs ['y1', 'y2'], inputs ['u1', 'u2', 'u3'], dt=0.5)"
+        "Experiments(1 experiment of 60 samples, outputs ['y1', 'y2'], "
+        "inputs ['u1', 'u2', 'u3'], dt=0.5)"
     )
 
 
@@ -262,7 +263,7 @@ def test_wrong_calls_of_detrend():
     with pytest.raises(ValueError, match="`trend` must be one of 'linear', 'offset'; got 'cubic'"):
         detrend(np.ones(5), trend="cubic")
     with pytest.raises(
-        ValueError, match="channel 'y' of experiment 1 has 1 samples; trend='linear' needs 2"
+        ValueError, match="channel 'y' of experiment 1 has 1 sample; trend='linear' needs 2"
     ):
         detrend([np.ones(5), np.ones(1)])
     with pytest.raises(ValueError, match="'y2' of experiment 0 has 0 samples; trend='offset'"):

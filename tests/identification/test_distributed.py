@@ -214,7 +214,7 @@ def test_bad_chunks_are_named(records, files, tmp_path):
         with pytest.raises(ValueError, match=r"chunk 0: .* same number of samples"):
             hankel_factor([(y, u[1:])], **HORIZONS)
         with pytest.raises(
-            ValueError, match="chunk 8 has 2 outputs and 1 inputs, chunk 9 has 1 and 1"
+            ValueError, match="chunk 8 has 2 outputs and 1 input, chunk 9 has 1 and 1"
         ):
             hankel_factor([*[(y, u)] * 9, (y[:, :1], u)], **HORIZONS)
         with pytest.raises(TypeError, match=r"chunk 0: .*0.npz' is a path; pass load="):

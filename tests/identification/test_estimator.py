@@ -100,7 +100,7 @@ def test_wrong_calls():
         SubspaceID(method="n4sad").fit(Y, U)
     with pytest.raises(ValueError, match="missing value"):
         SubspaceID(order=1).fit(np.full((100, 1), np.nan))
-    with pytest.raises(ValueError, match="has 1 outputs and 1 inputs; the data have 2 and 1"):
+    with pytest.raises(ValueError, match="has 1 output and 1 input; the data have 2 and 1"):
         SubspaceID(order=2, method="cva").fit(Y, U).predict(np.hstack([Y, Y]), U)
     for empty in (np.zeros((0, 1)), []):
         with pytest.raises(ValueError, match=r"no samples|empty list"):

@@ -321,7 +321,7 @@ PROCESS = InnovationSSM([[0.5]], [[1.0]], [[0.3]], [[1.0]], B=[[1.0]])
         (dataclasses.replace(PROCESS, dt=0.0, A=[[-1.0]]), {}, ValueError, "discrete-time model"),
         (dataclasses.replace(PROCESS, A=[[0.5j]]), {}, TypeError, "`model` must be real"),
         (dataclasses.replace(PROCESS, Re=[[0.0]]), {}, ValueError, "must be positive definite"),
-        (without_inputs(PROCESS), {}, ValueError, "1 outputs and 0 inputs; the data have 1 and 1"),
+        (without_inputs(PROCESS), {}, ValueError, "1 output and 0 inputs; the data have 1 and 1"),
         (PROCESS, {"offset": "mean"}, ValueError, "`offset` must be one of"),
         (PROCESS, {"tolerance": 0.0}, ValueError, "`tolerance` must be"),
         (PROCESS, {"max_iterations": 0}, ValueError, "`max_iterations` must be at least 1"),

@@ -150,7 +150,7 @@ def test_wrong_calls_are_refused():
             frequency_subspace_id(response, omega, 1, **kwargs)
     with pytest.raises(ValueError, match=r"at least one frequency, output and input.*\(20, 0, 1\)"):
         frequency_subspace_id(np.zeros((20, 0, 1)), np.linspace(0, 3, 20), 1)
-    with pytest.raises(ValueError, match=r"`rows` must be at least 3 for order 2 with 1 outputs"):
+    with pytest.raises(ValueError, match=r"`rows` must be at least 3 for order 2 with 1 output;"):
         frequency_subspace_id(response, omega, 2, rows=2)
     with pytest.raises(ValueError, match=r"got \(20, 2\) and \(20,\)"):
         frequency_subspace_id(np.ones((20, 2)), omega, 1)

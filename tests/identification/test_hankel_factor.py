@@ -101,7 +101,7 @@ def test_update_keeps_the_data_untouched_and_returns_itself():
     factor = HankelFactor(1, 0, past=2, future=2)
     assert factor.update(y) is factor
     np.testing.assert_array_equal(y, np.arange(30.0))
-    assert repr(factor) == "HankelFactor(1 outputs, 0 inputs, past=2, future=2, 30 samples)"
+    assert repr(factor) == "HankelFactor(1 output, 0 inputs, past=2, future=2, 30 samples)"
 
 
 def test_wrong_calls():
@@ -113,7 +113,7 @@ def test_wrong_calls():
     with pytest.raises(ValueError, match="`future` must be at least 2"):
         HankelFactor(1, 1, past=2, future=1)
     factor = HankelFactor(1, 1, past=2, future=2)
-    with pytest.raises(ValueError, match="has 1 outputs and 1 inputs; got 1 and 0"):
+    with pytest.raises(ValueError, match="has 1 output and 1 input; got 1 and 0"):
         factor.update(y)
     with pytest.raises(ValueError, match="`y` must be one record"):
         factor.update([y, y], [y, y])

@@ -149,7 +149,7 @@ def test_short_records_take_fewer_lags():
     chosen = okid(y, u, 2).options["lags"]
     assert 3 <= chosen < 20
     with pytest.raises(
-        ValueError, match="lags = 25 with 1 outputs and 1 inputs need 53 equations; got 35 from 60"
+        ValueError, match="lags = 25 with 1 output and 1 input need 53 equations; got 35 from 60"
     ):
         okid(y, u, 2, lags=25)
 

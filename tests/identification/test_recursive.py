@@ -330,4 +330,4 @@ def test_an_input_of_a_process_without_inputs():
     tracker = RecursiveSubspace(1, 0, order=1)
     with pytest.raises(ValueError, match=r"`u_t` must be one sample of shape \(0,\); got \(1,\)"):
         tracker.update(1.0, 1.0)
-    assert "1 outputs, 0 inputs, order=1, past=10, forgetting=1, 0 samples" in repr(tracker)
+    assert "1 output, 0 inputs, order=1, past=10, forgetting=1, 0 samples" in repr(tracker)

@@ -195,7 +195,7 @@ def test_refusals():
         bootstrap(replace(result, model=bilinear), y, u)
     with pytest.raises(ValueError, match="by 'em' again is not known: give `estimate`"):
         bootstrap(em(PLANT, y, u, max_iterations=1), y, u)
-    with pytest.raises(ValueError, match="`result` has 1 outputs and 1 inputs; the data"):
+    with pytest.raises(ValueError, match="`result` has 1 output and 1 input; the data"):
         bootstrap(result, y)
     with pytest.raises(TypeError, match="`estimate` must be a function of Experiments"):
         bootstrap(result, y, u, estimate="cva")

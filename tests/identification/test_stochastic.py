@@ -418,5 +418,5 @@ def test_refused_data():
         stochastic_id(np.column_stack([y[:, 0], np.full(100, 0.1)]))
     fields = {"time": np.arange(100.0), "y": y.T, "u": y.T[:1], "noutputs": 2, "ninputs": 1}
     response = type("TimeResponseData", (), fields)()
-    with pytest.raises(ValueError, match="outputs only; got 1 inputs"):
+    with pytest.raises(ValueError, match="outputs only; got 1 input"):
         stochastic_id(response)

@@ -417,7 +417,7 @@ def test_wrong_calls_with_a_factor():
         ({"bd": "simulation"}, "least squares on the data"),
         ({"delay": 1}, "`delay` shifts the inputs before the factor"),
         ({"past": 5}, "`past` and `future` are those of the `factor`"),
-        ({"y": y[:, [0, 0]], "u": u}, "`factor` has 1 outputs and 1 inputs; the data have 2"),
+        ({"y": y[:, [0, 0]], "u": u}, "`factor` has 1 output and 1 input; the data have 2"),
         ({"y": y, "u": u, "delay": 1}, "`delay` shifts the inputs before the factor"),
     ]
     for arguments, message in cases:

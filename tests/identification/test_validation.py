@@ -205,7 +205,7 @@ def test_compare_refuses(results, options, error, message):
 
 
 def test_channels_must_agree():
-    match = "model 'a' has 1 outputs and 1 inputs; the data have 2 and 0"
+    match = "model 'a' has 1 output and 1 input; the data have 2 and 0"
     with pytest.raises(ValueError, match=match):
         compare({"a": STATIC}, np.zeros((9, 2)))
     with pytest.raises(ValueError, match="`dt` must be positive: measured records are samples"):
