@@ -120,10 +120,6 @@ class OrderTable:
         return "\n".join(lines)
 
 
-def order_table(
-    blocks: FactorBlocks,
-    singular_values: np.ndarray,
-    *,
 def _cell(value: float) -> str:
     """Return the value of a criterion as text: nothing where there is none, rounding as 0."""
     if np.isnan(value):
@@ -131,6 +127,10 @@ def _cell(value: float) -> str:
     return f"{0.0 if abs(value) < SHOWN_AS_ZERO else value:.4g}"
 
 
+def order_table(
+    blocks: FactorBlocks,
+    singular_values: np.ndarray,
+    *,
     max_order: int,
     criterion: str,
     order: int | None,
