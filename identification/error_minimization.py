@@ -82,7 +82,9 @@ class Task:
         return free, held
 
 
-def unrefined(model: InnovationSSM | LinearSSM | BilinearSSM) -> IdentificationResult:
+def unrefined(
+    model: InnovationSSM | LinearSSM | BilinearSSM, y_offset: np.ndarray | float = 0.0
+) -> IdentificationResult:
     """Return a plain model as a result without evidence."""
     return IdentificationResult(
         model=model,  # pyright: ignore[reportArgumentType]
@@ -91,7 +93,7 @@ def unrefined(model: InnovationSSM | LinearSSM | BilinearSSM) -> IdentificationR
         order_table=None,
         method=type(model).__name__,
         options={},
-        offset=(np.zeros(model.n_outputs), np.zeros(model.n_inputs)),
+        offset=(np.zeros(model.n_outputs) + y_offset, np.zeros(model.n_inputs)),
     )
 
 

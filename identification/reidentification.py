@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .data import Experiments
 from .early_stopping import Estimate
+from .refinement import refined
 from .result import IdentificationResult
 from .subspace import METHODS, subspace_id
 
@@ -24,15 +26,33 @@ def subspace_again(result: IdentificationResult) -> Estimate | None:
         return None
     lag = options["delay"]
     D = model.C[:, -model.n_inputs :] if lag and model.n_inputs else model.D
-    return lambda data: subspace_id(
-        data,
-        order=model.n_states - model.n_inputs * lag,
-        method=result.method,  # pyright: ignore[reportArgumentType]
-        past=options["past"],
-        future=options["future"],
-        feedthrough=bool(D.any()),
-        delay=lag,
-        focus=options["focus"],
-        bd=options["bd"],
-        offset=options["offset"],
-    )
+
+    def identify(data: Experiments) -> IdentificationResult:
+        """Identify, and refine if the held-out blocks of the first record asked for it."""
+        found = subspace_id(
+            data,
+            order=model.n_states - model.n_inputs * lag,
+            method=result.method,  # pyright: ignore[reportArgumentType]
+            weight=options.get("weight"),
+            past=options["past"],
+            future=options["future"],
+            feedthrough=bool(D.any()),
+            delay=lag,
+            focus=options["focus"],
+            bd=options["bd"],
+            stable=options["stable"],
+            offset=options["offset"],
+        )
+        if not (result.trials and result.trials[0].refined):
+            return found
+        better = refined(
+            found,
+            data,
+            focus=options["focus"],
+            estimate_offset=options["offset"] == "estimate",
+            stable=options["stable"],
+            least=1,
+        )
+        return found if better is None else better
+
+    return identify

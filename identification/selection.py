@@ -21,10 +21,10 @@ from realization import InnovationSSM
 from realization.internal import Progress
 
 from .data import Experiments
+from .error_minimization import unrefined
 from .hankel_factor import HankelFactor
 from .projections import FactorBlocks
-from .refinement import Refinement
-from .result import Trial
+from .result import IdentificationResult, Trial
 from .validation import MAX_GROWTH, fitted_output, growth
 
 __all__ = ["Refine", "search"]
@@ -45,7 +45,7 @@ Estimate = Callable[
     [Any, FactorBlocks, Experiments, Sequence[int]],
     Iterator[tuple[int, InnovationSSM, np.ndarray | float]],
 ]
-Refine = Callable[[InnovationSSM, np.ndarray | float, Experiments], Refinement | None]
+Refine = Callable[[IdentificationResult, Experiments], IdentificationResult | None]
 Key = tuple[str, int, int, bool]  # method, horizon, order, refined
 
 
@@ -96,10 +96,11 @@ class _Folds:
         key = (trial.method, trial.horizon, trial.order)
         for fold in range(FOLDS):
             model, offset = self.models[*key, False][fold]
-            found = refine(model, offset, self._without(fold))
+            found = refine(unrefined(model, offset), self._without(fold))
             if found is None:
                 return
-            self._score((*key, True), fold, found.model, found.inputs.y_offset)
+            assert isinstance(found.model, InnovationSSM)
+            self._score((*key, True), fold, found.model, found.offset[0])
 
     def _without(self, fold: int) -> Experiments:
         """Return the record without one block, as separate runs."""
@@ -179,7 +180,7 @@ def search(
     estimate : callable
         ``estimate(method, blocks, data, orders)`` yields (order, model, output offset).
     refine : callable or None
-        ``refine(model, output offset, data)`` returns both, refined, or None; None refines nothing.
+        ``refine(start, data)`` returns a refined result, or None; None refines nothing.
     methods : sequence of str
         Methods to compare.
     horizon : int or None
@@ -242,10 +243,11 @@ def _squared_errors(
     if growth(F, data) > MAX_GROWTH:
         return np.full((PARTS, data.n_outputs), np.inf)
     total = np.zeros((PARTS, data.n_outputs))
-    for y, u in zip(data.y, data.u, strict=True):
-        error = y - offset - fitted_output(model, y - offset, u, horizon)[0]
-        total += [np.sum(part**2, axis=0) for part in np.array_split(error, PARTS)]
-    return total
+    with np.errstate(over="ignore", invalid="ignore"):  # eigenvalues can be wrong by any amount
+        for y, u in zip(data.y, data.u, strict=True):
+            error = y - offset - fitted_output(model, y - offset, u, horizon)[0]
+            total += [np.sum(part**2, axis=0) for part in np.array_split(error, PARTS)]
+    return np.where(np.isnan(total), np.inf, total)
 
 
 def _refine(

@@ -42,11 +42,11 @@ from .hankel_factor import HankelFactor
 from .lag_sums import lag_sums
 from .model_repair import stabilize
 from .noise_model import NOISE_FLOOR, kalman_gain
+from .observability_shift import state_equation
 from .order import CRITERIA, OrderTable
 from .preparation import horizons, require_order
 from .projections import FactorBlocks, Weight
 from .result import IdentificationResult
-from .subspace import state_equation
 from .threads import one_blas_thread
 from .validation import fit_percent, fitted_output
 

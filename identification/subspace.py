@@ -29,21 +29,23 @@ from realization.internal import as_choice, as_dt, as_integer, stability_margin
 from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateMap, StateRegression, state_map
 from .data import Experiments
 from .data_checks import data_warnings, suspected_feedback
+from .error_minimization import unrefined
 from .evidence import record_evidence
 from .hankel_factor import HankelFactor
 from .input_matrices import InputMatrices, from_data, from_factor, initial_state
 from .model_repair import add_input_delay, stability_warnings, stabilize
 from .noise_model import kalman_gain
-from .order import CRITERIA, OrderTable, largest_order, order_table
+from .observability_shift import shifted, table_of_orders
+from .order import CRITERIA, OrderTable
 from .preparation import OrderError, checked_data, horizons, prepared, require_order, require_rank
 from .projections import WEIGHTS, FactorBlocks, Weight, WeightedSubspace, weighted_subspace
-from .refinement import Refinement, refined
+from .refinement import refined
 from .result import IdentificationResult, Trial
 from .selection import Refine, search
 from .threads import one_blas_thread
 from .validation import MAX_GROWTH, growth, record_fit, residual_covariance
 
-__all__ = ["state_equation", "subspace_id"]
+__all__ = ["subspace_id"]
 
 Method = Weight | ClosedLoopMethod
 METHODS: tuple[Method, ...] = (*WEIGHTS, *CLOSED_LOOP)
@@ -246,7 +248,7 @@ def subspace_id(
     best = found[0]
     if trials and trials[0].refined:
         assert data is not None
-        best = best.after(refine(best.model, best.inputs.y_offset, data, least=1))
+        best = best.after(refine(unrefined(best.model, best.inputs.y_offset), data, least=1))
     # 8 the model and its evidence
     doubts = data_warnings(
         blocks, best.model, data, u0, best.method, bd, feedthrough=feedthrough, feedback=feedback
@@ -261,8 +263,11 @@ def subspace_id(
         "criterion": "held-out" if trials and order == "auto" else criterion,
         "delay": lag,
         "offset": offset,
+        "stable": stable,
         "dt": as_dt(dt) if raw is None else raw.dt,
     }
+    if weight is not None:
+        options["weight"] = weight
     return _result(best, trials, options, raw, data, (y0, u0), factor)
 
 
@@ -292,12 +297,13 @@ class _Candidate:
     warnings: tuple[str, ...]
     covariance: np.ndarray | None = None
 
-    def after(self, found: Refinement | None) -> _Candidate:
+    def after(self, found: IdentificationResult | None) -> _Candidate:
         """Return the candidate with a refined model, if there is one."""
         if found is None:
             return self
-        inputs = replace(found.inputs, warnings=self.inputs.warnings)
-        return replace(self, model=found.model, inputs=inputs, covariance=found.covariance)
+        model, said = found.model, self.inputs.warnings
+        inputs = InputMatrices(model.B, model.D, found.x0, found.offset[0], said)
+        return replace(self, model=model, inputs=inputs, covariance=found.covariance)
 
 
 def _trials(
@@ -332,7 +338,7 @@ def _candidates(
     # 3 the future explained by the past
     subspace = _decompose(method, plan, blocks)
     # 4 the order
-    table = _table(blocks, subspace.singular_values, plan.order, plan.criterion)
+    table = table_of_orders(blocks, subspace.singular_values, plan.order, plan.criterion)
     models = _models(method, plan, blocks, data, subspace, table.chosen)
     return [replace(found, table=table) for found in models]
 
@@ -358,42 +364,6 @@ def _decompose(method: Method, plan: _Plan, blocks: FactorBlocks) -> WeightedSub
     return weighted_subspace(blocks, method)
 
 
-def state_equation(
-    blocks: FactorBlocks,
-    weight: Weight | Literal["pc"],
-    order: int | Literal["auto"],
-    criterion: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, OrderTable, np.ndarray]:
-    """Return A, C, the observability matrix behind them, the order table, the singular values."""
-    subspace = weighted_subspace(blocks, weight)
-    table = _table(blocks, subspace.singular_values, order, criterion)
-    A, C, gamma = _shift(blocks, subspace, table.chosen)
-    return A, C, gamma, table, subspace.singular_values
-
-
-def _table(
-    blocks: FactorBlocks, values: np.ndarray, order: int | Literal["auto"], criterion: str
-) -> OrderTable:
-    """Return the order table of a method with these singular values."""
-    return order_table(
-        blocks,
-        values,
-        max_order=max(largest_order(blocks), 0 if order == "auto" else order),
-        criterion="svc" if criterion == "cv" else criterion,  # "cv" on too short a record
-        order=None if order == "auto" else order,
-    )
-
-
-def _shift(
-    blocks: FactorBlocks, subspace: WeightedSubspace, order: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return A from the shift of the observability matrix, C its first rows, and the matrix."""
-    p = blocks.n_outputs
-    gamma = subspace.gamma[:, :order]
-    require_rank(order, gamma.shape[1])
-    return np.linalg.lstsq(gamma[:-p], gamma[p:], rcond=None)[0], gamma[:p], gamma
-
-
 def _models(
     method: Method,
     plan: _Plan,
@@ -405,7 +375,7 @@ def _models(
     """Return steps 5 to 7 for one order."""
     # 5 A and C
     if isinstance(subspace, WeightedSubspace):
-        A, C, gamma = _shift(blocks, subspace, order)
+        A, C, gamma = shifted(blocks, subspace, order)
         states = None
     else:
         require_rank(order, subspace.L.shape[0])

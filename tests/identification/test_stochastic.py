@@ -11,9 +11,9 @@ from realdata import daisy
 
 from identification import IdentificationResult, sample_covariances, stochastic_id
 from identification.noise_model import kalman_gain
+from identification.observability_shift import state_equation
 from identification.projections import FactorBlocks
 from identification.stochastic import _from_covariances
-from identification.subspace import state_equation
 from realization import (
     InnovationSSM,
     NumericalWarning,
