@@ -5,7 +5,6 @@ No driver is needed: the protocol is JSON messages that end in a zero byte, on d
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import select
@@ -123,11 +122,6 @@ class Browser:
             self.call("Runtime.evaluate", expression="0")
         answer = self.call("Runtime.evaluate", expression=MEASURE)
         return json.loads(answer["result"]["value"])
-
-    def screenshot(self, path: Path) -> None:
-        """Save a picture of the whole page."""
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(data["data"]))
 
     def close(self) -> None:
         """End the browser and what it started."""

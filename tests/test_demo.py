@@ -5,7 +5,6 @@ import runpy
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from realdata import data_file
@@ -26,8 +25,7 @@ def demo(monkeypatch):
             runpy.run_path(str(DEMO), run_name="__main__")
         return stop.value.code
 
-    yield run
-    plt.close("all")
+    return run
 
 
 def write_record(path, header="", separator=","):

@@ -16,13 +16,6 @@ from canonical_forms import (
 from realization import CovarianceModel, LinearSSM
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 def texts(ax):
     return [text.get_text() for text in ax.texts]
 

@@ -1,10 +1,12 @@
 """Figures of an identification: what they show is what was found, at every shape of data."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.transforms import Bbox
 from systems import random_innovation
 
 from identification import (
@@ -34,14 +36,6 @@ from realization import (
     poles,
     simulate,
 )
-
-
-@pytest.fixture(autouse=True)
-def agg():
-    """Draw without a screen, and close what was drawn."""
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
 
 
 def record(p, m, lengths=(120,), seed=0, dt=0.5):
@@ -265,7 +259,7 @@ def test_plot_poles_draws_regions():
     assert not plot_poles(doubtful, confidence=None).patches
 
 
-def test_every_figure_can_be_laid_out():
+def test_no_figure_is_cut_off_and_no_axes_overlap():
     model, data = record(2, 2, (80, 60))
     result = subspace_id(data, order=2, past=3, future=3, method="cva")
     named = {"a model with a rather long name": model, "found": result}
@@ -276,8 +270,15 @@ def test_every_figure_can_be_laid_out():
     plot_poles(refined)
     plot_bode(refined)
     plot_impulse(refined)
-    for number in plt.get_fignums():
-        plt.figure(number).draw_without_rendering()
+    assert len(plt.get_fignums()) == 6
+    for figure in map(plt.figure, plt.get_fignums()):
+        figure.draw_without_rendering()
+        boxes = [ax.get_tightbbox() for ax in figure.axes]
+        for box in boxes:
+            assert min(box.x0, box.y0) > -1
+            assert box.x1 < figure.bbox.x1 + 1
+            assert box.y1 < figure.bbox.y1 + 1
+        assert not any(Bbox.intersection(a, b) for a, b in combinations(boxes, 2))
 
 
 def test_plot_bode_of_plain_models_in_a_given_figure():

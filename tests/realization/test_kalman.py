@@ -1,5 +1,7 @@
 import dataclasses
+from functools import partial
 
+import closeness
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,6 +26,7 @@ from realization import (
 )
 from realization.smoothing import smoothed_moments
 
+assert_close = partial(closeness.assert_close, tolerance=1e-10, scale=1.0)
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True)
 SIZES = {"n": st.integers(0, 5), "m": st.integers(0, 2), "p": st.integers(1, 4)}
 KINDS = st.sampled_from(["full", "singular", "innovation"])
@@ -39,12 +42,6 @@ def draw(seed, n, m, p, T, kind, gaps):
     u = rng.standard_normal((T, m))
     y = simulate(model, u, noise=True, rng=rng).y
     return model, with_gaps(rng, y) if gaps else y, u, JointGaussian(model, T, u)
-
-
-def assert_close(found, expected, tolerance=1e-10):
-    scale = max(np.abs(expected).max(initial=0.0), 1.0)
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max(initial=0.0) <= tolerance * scale
 
 
 # ---- the whole joint Gaussian --------------------------------------------------------------------
@@ -154,7 +151,7 @@ def test_coordinates_do_not_matter():
     y, u = with_gaps(rng, rng.standard_normal((50, 2))), rng.standard_normal((50, 1))
     assert log_likelihood(other, y, u) == pytest.approx(log_likelihood(model, y, u), rel=1e-10)
     a, b = smooth(model, y, u), smooth(other, y, u)
-    assert_close(b.x @ T.T, a.x, 1e-9)
+    assert_close(b.x @ T.T, a.x, tolerance=1e-9)
 
 
 def test_the_filter_converges_to_the_innovations_model():
@@ -163,8 +160,10 @@ def test_the_filter_converges_to_the_innovations_model():
     y = simulate(model, steps=400, noise=True, rng=rng).y
     limit = innovation_form(model)
     result = kalman_filter(model, y)
-    assert_close(result.Re[-1], limit.Re, 1e-9)
-    assert_close(result.x_pred[-1] @ model.C.T, predict(limit, np.vstack([y, y[:1]]))[-1], 1e-6)
+    assert_close(result.Re[-1], limit.Re, tolerance=1e-9)
+    assert_close(
+        result.x_pred[-1] @ model.C.T, predict(limit, np.vstack([y, y[:1]]))[-1], tolerance=1e-6
+    )
 
 
 def test_an_innovations_model_is_its_own_filter():
@@ -177,9 +176,9 @@ def test_an_innovations_model_is_its_own_filter():
     np.testing.assert_array_equal(result.x_filt, result.x_pred[:-1])
     e = result.innovations
     x = result.x_pred[:-1]
-    assert_close(result.x_pred[1:], x @ model.A.T + u @ model.B.T + e @ model.K.T, 1e-13)
-    assert_close(y - e, predict(model, y, u), 1e-12)
-    assert_close(smooth(model, y, u).x, result.x_pred, 1e-13)
+    assert_close(result.x_pred[1:], x @ model.A.T + u @ model.B.T + e @ model.K.T, tolerance=1e-13)
+    assert_close(y - e, predict(model, y, u), tolerance=1e-12)
+    assert_close(smooth(model, y, u).x, result.x_pred, tolerance=1e-13)
 
 
 def test_a_predictor_that_is_not_stable_keeps_its_gain():
@@ -188,7 +187,7 @@ def test_a_predictor_that_is_not_stable_keeps_its_gain():
     y = np.zeros((40, 1))
     y[0] = 1.0
     result = kalman_filter(model, y)
-    assert_close(result.x_pred[1:, 0], 2.0 * (-1.5) ** np.arange(40), 1e-12)
+    assert_close(result.x_pred[1:, 0], 2.0 * (-1.5) ** np.arange(40), tolerance=1e-12)
     assert log_likelihood(model, y) == pytest.approx(result.log_likelihood)
 
 
@@ -276,7 +275,7 @@ def test_nothing_observed_is_the_prior():
     y = np.full((5, 2), np.nan)
     result = kalman_filter(model, y)
     assert result.log_likelihood == log_likelihood(model, y) == 0.0
-    assert_close(result.x_pred[1:], result.x_pred[:-1] @ model.A.T, 1e-14)
+    assert_close(result.x_pred[1:], result.x_pred[:-1] @ model.A.T, tolerance=1e-14)
     np.testing.assert_allclose(smooth(model, y).P, result.P_pred, rtol=1e-13)
     np.testing.assert_allclose(smooth(model, y, method="rts").P, result.P_pred, rtol=1e-10)
 

@@ -1,6 +1,5 @@
 """Figures: what the lines hold, what the axes say, what is refused."""
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -25,13 +24,6 @@ from realization import (
     to_scipy,
     transmission_zeros,
 )
-
-
-@pytest.fixture(autouse=True)
-def _quiet_figures():
-    mpl.use("agg")
-    yield
-    plt.close("all")
 
 
 def oscillator(omega=3.0, damping=0.05):
@@ -289,3 +281,10 @@ class TestSpectrum:
             plot_spectrum(model, output="0")
         with pytest.raises(TypeError, match=r"`models` must be a .*got BilinearSSM"):
             plot_spectrum(BilinearSSM([[0.5]], [[[0.1]]], [[1.0]], [[1.0]]))
+
+
+def test_complex_responses_are_refused():
+    rotated = LinearSSM([[0.5j]], [[1.0]], [[1.0]])
+    for plot in (plot_impulse, plot_step):
+        with pytest.raises(TypeError, match="a response over time needs a model with real matri"):
+            plot(rotated)

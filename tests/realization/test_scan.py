@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from closeness import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joint_gaussian import random_gaussian, with_gaps
@@ -34,12 +35,6 @@ def loop(A, B, C, D, u, x):
         states.append(x)
     empty = np.zeros((*x.shape[:-1], 0, C.shape[0]))
     return np.stack(outputs, axis=-2) if outputs else empty, np.stack(states, axis=-2)
-
-
-def assert_close(found, expected, tolerance=1e-13):
-    scale = max(np.abs(expected).max(initial=0.0), 1.0)
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max(initial=0.0) <= tolerance * scale
 
 
 # ---- linear_scan ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy
 from bilinear_systems import loop, random_bilinear
+from closeness import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,11 +25,6 @@ from realization.scan import bilinear, bilinear_scan
 
 seeds = st.integers(0, 2**32 - 1)
 some = settings(max_examples=50, deadline=None, derandomize=True)
-
-
-def assert_close(found, expected, tolerance=1e-13):
-    scale = np.abs(expected).max(initial=0.0)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
 
 
 # --- the scan -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from closeness import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,11 +18,6 @@ def loop(lam, b, x0):
     for t, bt in enumerate(b):
         x.append((lam if np.ndim(lam) == 1 else lam[t]) * x[-1] + bt)
     return np.array(x)
-
-
-def assert_close(found, expected):
-    scale = np.abs(expected).max(initial=0.0)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * scale)
 
 
 @some

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from closeness import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,11 +31,6 @@ def loop(delta, a, B, C, u, x0):
         h = np.exp(delta[t][:, None] * a) * h + (delta[t] * u[t])[:, None] * B[t]
         y[t] = h @ C[t]
     return y.astype(float), h.astype(float)
-
-
-def assert_close(found, expected, tolerance):
-    scale = np.abs(expected).max(initial=0.0)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
 
 
 @some

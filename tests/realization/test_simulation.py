@@ -3,6 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
+from closeness import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joint_gaussian import JointGaussian, random_gaussian, with_gaps
@@ -28,12 +29,6 @@ def random_model(rng, kind, n, m, p):
     if kind == "linear":
         return random_linear(rng, n, m, p)
     return random_process(rng, n, p, m) if kind == "innovation" else random_gaussian(rng, n, m, p)
-
-
-def assert_close(found, expected, tolerance=1e-13):
-    scale = max(np.abs(expected).max(initial=0.0), 1.0)
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max(initial=0.0) <= tolerance * scale
 
 
 # ---- simulate ------------------------------------------------------------------------------------
