@@ -7,8 +7,6 @@ call where that takes more than 5 seconds), and the growth of its peak memory du
 ``error`` is that of the impulse response in the mean-square norm, relative; for the singular values
 (of PO-MOESP), the largest relative difference from SLICOT's. ``goal`` and ``ratio`` are over the
 time of the first row of each table, ``memory`` over its memory.
-
-The last tables: a stream of 1e7 samples in chunks, and growth with the record and the horizon.
 """
 
 import json
@@ -84,16 +82,6 @@ def slicot_values(y, u, n, i):
     return {"values": ib01ad("M", "C", "N", "O", "N", "N", i, m, p, u, y, 0.0, -1.0)[2]}
 
 
-def our_stream(y, u, n, i):
-    """Feed a hundred copies of the record, as chunks of one record that never is in memory."""
-    from identification import HankelFactor
-
-    factor = HankelFactor(y.shape[1], u.shape[1], past=i, future=i)
-    for _ in range(100):
-        factor.update(y, u)
-    return {"values": np.abs(np.diag(factor.R)[1:])}
-
-
 def model_of(model):
     """Return the matrices of a model that names them so."""
     return {key: np.atleast_2d(getattr(model, key)) for key in "ABCD"}
@@ -107,7 +95,6 @@ TOOLS = {
     "llsi n4sid": llsi_model,
     "ours, values": our_values,
     "ctrlsys ib01ad": slicot_values,
-    "ours, stream": our_stream,
 }
 
 
@@ -212,29 +199,10 @@ def compared(name):
           lambda found: np.abs(found["values"][:n] / reference - 1).max())  # fmt: skip
 
 
-def growth():
-    """Print the stream, and the factor's cost against samples and horizon."""
-    truth, y, u = record(10, 2, 2, 10**5)
-    cost, found = run("ours, stream", y, u, 10, 20)
-    print("\nHankelFactor alone: 4 channels, horizon 20")
-    print(f"stream of 1e7 samples: {cost['seconds']:.1f} s, growth {cost['memory']:.0f} MB; goal "
-          f"200 MB; innovation {found['values'][-1] / np.sqrt(1e7):.4f}, true "
-          f"{np.sqrt(truth.Re[-1, -1]):.4f}")  # fmt: skip
-    for T in (10**3, 10**4, 10**5, 10**6):
-        many = np.resize(y, (T, 2)), np.resize(u, (T, 2))
-        cost, _ = run("ours, values", *many, 10, 20)
-        print(f"samples {T:>8}: {1e3 * cost['seconds']:8.1f} ms {cost['memory']:6.0f} MB")
-    for i in (5, 10, 20, 40, 80):
-        cost, _ = run("ours, values", y, u, 4, i)
-        print(f"horizon {i:>8}: {1e3 * cost['seconds']:8.1f} ms {cost['memory']:6.0f} MB")
-
-
 def main():
     """Print all tables, or the cases named."""
     for name in sys.argv[1:] or CASES:
         compared(name)
-    if len(sys.argv) == 1:
-        growth()
 
 
 if __name__ == "__main__":
