@@ -202,8 +202,8 @@ def _luenberger(
             v = A @ v
     L = np.array(chains).reshape(n, n).T
     scale = np.linalg.norm(L, axis=0)
-    ends = np.cumsum(indices)
-    used = [i for i in range(m) if indices[i]]
+    ends = np.cumsum(indices, dtype=int)
+    used = np.flatnonzero(indices)
     heads = np.linalg.solve((L / scale).T, np.eye(n)[:, ends[used] - 1]) / scale[ends[used] - 1]
     rows, free = [], []
     for q, i in zip(heads.T, used, strict=True):

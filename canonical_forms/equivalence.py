@@ -24,7 +24,7 @@ from realization import (
 from realization.internal import as_instance, as_real, initial_moments, invariant_hull
 
 from .kalman_decomposition import kalman_decomposition
-from .result import Model, condition, input_matrix
+from .result import Model, condition, input_matrix, norm
 
 __all__ = ["are_equivalent", "similarity"]
 
@@ -105,12 +105,12 @@ def similarity(a: Model, b: Model) -> tuple[np.ndarray, float]:
             "minimal_form on both models first.",
             singular_value=0.0,
         )
-    scales = [_norm(G) or 1.0 for G in (G_a, a.C)]
+    scales = [norm(G) or 1.0 for G in (G_a, a.C)]
     rng = np.random.default_rng(0)
     best, residual = np.eye(n), np.inf
     for _ in range(TRIES):
-        F = rng.standard_normal((G_b.shape[1], n)) * _norm(a.A) / (scales[0] * np.sqrt(n))
-        L = rng.standard_normal((n, a.C.shape[0])) * _norm(a.A) / (scales[1] * np.sqrt(n))
+        F = rng.standard_normal((G_b.shape[1], n)) * norm(a.A) / (scales[0] * np.sqrt(n))
+        L = rng.standard_normal((n, a.C.shape[0])) * norm(a.A) / (scales[1] * np.sqrt(n))
         T = scipy.linalg.solve_sylvester(a.A + L @ a.C, G_b @ F - b.A, G_a @ F + L @ b.C)
         if np.isfinite(T).all() and (error := _residual(a, b, T)) < residual:
             best, residual = T, error
@@ -201,11 +201,6 @@ def _entering(model: Model) -> np.ndarray:
     return np.concatenate(columns, axis=1)
 
 
-def _norm(matrix: np.ndarray) -> float:
-    """Return the Frobenius norm."""
-    return float(np.linalg.norm(matrix))
-
-
 def _residual(a: Any, b: Any, T: np.ndarray) -> float:
     """Return the largest relative residual of the equations of a similarity."""
     if condition(T) > 1 / np.finfo(float).eps:
@@ -228,7 +223,7 @@ def _residual(a: Any, b: Any, T: np.ndarray) -> float:
         if getattr(a, name, None) is not None and getattr(b, name, None) is not None:
             equations.append((getattr(a, name), getattr(b, name)))
     return max(
-        _norm(left - right) / (max(_norm(left), _norm(right)) or 1.0) for left, right in equations
+        norm(left - right) / (max(norm(left), norm(right)) or 1.0) for left, right in equations
     )
 
 
@@ -311,4 +306,4 @@ def _same_bilinear(a: BilinearSSM, b: BilinearSSM, tol: float) -> bool:
     G = np.concatenate([_entering(a), _entering(b)])
     reached = invariant_hull(G, letters, G, letters, None, 1.0)[0]
     outputs = np.concatenate([a.C, -b.C], axis=1)
-    return bool(_norm(outputs @ reached) <= tol * _norm(outputs))
+    return bool(norm(outputs @ reached) <= tol * norm(outputs))

@@ -171,7 +171,8 @@ def entering_directions(model: Any) -> np.ndarray:
     if isinstance(model, GaussianSSM):
         groups += [model.Q, model.m0[:, np.newaxis]]
         groups += [] if model.P0 is None else [model.P0]
-    scaled = [group / np.linalg.norm(group) for group in groups if group.any()]
+    scaled = [group / np.abs(group).max() for group in groups if group.any()]
+    scaled = [group / np.linalg.norm(group) for group in scaled]
     return np.concatenate([np.zeros((model.n_states, 0)), *scaled], axis=1)
 
 
@@ -265,6 +266,12 @@ def sealed(model: Any, T: np.ndarray, Tinv: np.ndarray | None, info: dict) -> Ca
     return CanonicalForm(model, T, Tinv, info)
 
 
+def norm(matrix: np.ndarray) -> float:
+    """Return the Frobenius norm, of entries whose squares overflow or vanish as well."""
+    largest = np.abs(matrix).max(initial=0.0)
+    return float(largest) * float(np.linalg.norm(np.abs(matrix) / largest)) if largest > 0 else 0.0
+
+
 def condition(T: np.ndarray) -> float:
     """Return the condition number of T; 1 for order 0."""
     return float(np.linalg.cond(T)) if T.size else 1.0
@@ -278,12 +285,12 @@ def intertwining_residual(model: Any, moved: Any, T: np.ndarray) -> float:
         (model.C @ T, moved.C),
     ]
     scales = [
-        np.linalg.norm(model.A) * np.linalg.norm(T),
-        np.linalg.norm(T) * np.linalg.norm(input_matrix(moved)),
-        np.linalg.norm(model.C) * np.linalg.norm(T),
+        norm(model.A) * norm(T),
+        norm(T) * norm(input_matrix(moved)),
+        norm(model.C) * norm(T),
     ]
     if isinstance(model, BilinearSSM):
         pairs += [(F @ T, T @ G) for F, G in zip(model.N, moved.N, strict=True)]
-        scales += [np.linalg.norm(F) * np.linalg.norm(T) for F in model.N]
-    errors = [float(np.linalg.norm(left - right)) for left, right in pairs]
-    return max(e / float(s) if s > 0 else e for e, s in zip(errors, scales, strict=True))
+        scales += [norm(F) * norm(T) for F in model.N]
+    errors = [norm(left - right) for left, right in pairs]
+    return max(e / s if s > 0 else e for e, s in zip(errors, scales, strict=True))

@@ -176,8 +176,9 @@ def _require_stable(A: np.ndarray, dt: float) -> float:
     """Return the stability margin, positive, or raise."""
     if (margin := stability_margin(A, dt)) <= 0:
         raise UnstableModelError(
-            f"The Lyapunov equation has a covariance as solution only for a stable matrix; "
-            f"the stability margin is {margin:.3g}.",
+            f"The Lyapunov equation has a covariance as solution only for a stable `A`; "
+            f"the stability margin is {margin:.3g}. Take a stable model: identify with "
+            "stable=True, or leave out the unstable states.",
             stability_margin=margin,
         )
     return margin

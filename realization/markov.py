@@ -199,7 +199,7 @@ def spectral_density(model: AnyLinear | CovarianceModel, omega: ArrayLike) -> np
     if (margin := stability_margin(model.A, model.dt)) <= 0:
         raise UnstableModelError(
             "The spectral density exists for a stable model only; the stability margin of `A` is "
-            f"{margin:.3g}.",
+            f"{margin:.3g}. Identify with stable=True, or leave out the unstable states.",
             stability_margin=margin,
         )
     p = model.n_outputs

@@ -35,6 +35,8 @@ from .exceptions import UnstableModelError
 
 __all__ = ["CovarianceModel", "GaussianSSM", "InnovationSSM", "LinearSSM"]
 
+COVARIANCES = ("Lambda0", "P0", "Q", "R", "Re", "S")
+
 
 class StateSpaceRecord:
     """What every record shares: sizes, a one-line repr, immutability that survives pickling."""
@@ -60,8 +62,16 @@ class StateSpaceRecord:
         return 0
 
     def _store(self, **values: Any) -> None:
+        """Set the fields, arrays read-only and of a size whose norm is a number."""
         for name, value in values.items():
             if isinstance(value, np.ndarray):
+                # (a sum of squares; those of covariances are never taken)
+                if name not in COVARIANCES and not np.isfinite(np.vdot(value, value)):
+                    raise ValueError(
+                        f"`{name}` must have entries whose squares are finite numbers; found one "
+                        f"of size {np.abs(value).max():.3g}. Express the signals and the state in "
+                        "other units."
+                    )
                 value.setflags(write=False)
             object.__setattr__(self, name, value)
 

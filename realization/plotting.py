@@ -28,6 +28,7 @@ from ._figures import (
     named_models,
     split_below,
 )
+from ._signals import require_real
 from ._transfer import impulse_coefficients
 from ._validation import as_real
 from .markov import spectral_density
@@ -409,6 +410,7 @@ def _plot_response(
     ax.axhline(0.0, color=GUIDE, lw=0.8)
     for number, (model, name) in enumerate(named):
         pairs = channel_pairs(model, output, input)
+        require_real(model, "a response over time")
         time, values = response(model, span)
         for style, (i, j, pair) in enumerate(pairs):
             drawn = look(number, style, len(named), name, pair if len(pairs) > 1 else "")

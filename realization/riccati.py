@@ -289,7 +289,8 @@ def _zero_doubt(equation: RiccatiData, solution: _Solution) -> float:
     if solution.margin > 0.05 or not sizes.any():
         return 0.0
     closed, eps = equation.A - solution.K @ equation.C, np.finfo(float).eps
-    rate = 2 * np.linalg.norm(equation.A) if equation.dt == 0.0 else 1.0
+    size = np.linalg.norm(equation.A) or np.linalg.norm(closed) or 0.5  # A = 0: a random walk
+    rate = 2 * size if equation.dt == 0.0 else 1.0
     if solution.margin <= 0.0:  # on the boundary to rounding: judge the loop just inside
         shift = rate * np.sqrt(eps) - 2 * solution.margin
         closed = closed - shift * (np.eye(len(closed)) if equation.dt == 0.0 else closed)

@@ -298,7 +298,8 @@ def real_logarithm(A: np.ndarray) -> np.ndarray:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its accuracy is measured below
-        Z = scipy.linalg.logm(balanced)
+        unit = 2.0 ** np.round(np.log2(values[0]))  # logm fails where squares underflow
+        Z = scipy.linalg.logm(balanced / unit) + np.log(unit) * np.eye(n)
     residual = float(np.linalg.norm(scipy.linalg.expm(Z) - balanced, 2) / values[0])
     if np.isrealobj(A):
         residual = max(residual, float(np.linalg.norm(np.imag(Z)) / max(np.linalg.norm(Z), 1.0)))

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canonical_forms import companion_form, echelon_form
-from realization import BilinearSSM, CovarianceModel, LinearSSM, NotMinimalError, NumericalWarning
+from realization import (
+    BilinearSSM,
+    CovarianceModel,
+    InnovationSSM,
+    LinearSSM,
+    NotMinimalError,
+    NumericalWarning,
+)
 
 NAMES = list(hard_matrices(np.random.default_rng(0)))
 FORMS = {
@@ -208,3 +215,8 @@ def test_wrong_calls():
             FORMS[kind](model, tol=0.0)
         with pytest.raises(TypeError, match="the N_i have no companion structure"):
             FORMS[kind](record(BilinearSSM, rng, np.eye(2) / 2, 1, 1))
+
+
+def test_order_zero_without_inputs():
+    empty = InnovationSSM(np.zeros((0, 0)), np.zeros((1, 0)), np.zeros((0, 1)), [[1.0]])
+    assert companion_form(empty).T.shape == (0, 0)

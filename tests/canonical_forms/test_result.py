@@ -11,10 +11,11 @@ from canonical_forms import (
     companion_form,
     eidetic_fading_form,
     kalman_decomposition,
+    minimal_form,
     modal_form,
     truncate,
 )
-from canonical_forms.result import change_coordinates, entering_directions, finish
+from canonical_forms.result import change_coordinates, entering_directions, finish, norm
 from realization import AccuracyError, GaussianSSM, InnovationSSM, LinearSSM, simulate
 
 
@@ -109,3 +110,18 @@ def test_what_enters_is_scaled():
     assert np.allclose(entering_directions(model), [[1.0], [0.0]])
     silent = LinearSSM(np.eye(2) / 2, np.zeros((2, 1)), np.ones((1, 2)))
     assert entering_directions(silent).shape == (2, 0)
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-200, 1.0, 1e150, 1e300])
+def test_norms_neither_overflow_nor_vanish(size):
+    assert norm(np.full((2, 2), size)) == pytest.approx(2 * size)
+    assert norm(np.full((2, 2), 1j * size)) == pytest.approx(2 * size)
+    assert norm(np.zeros((2, 0))) == 0.0
+
+
+def test_forms_of_models_in_extreme_units():
+    tiny = LinearSSM([[0.5, 0.2], [-0.2, 0.7]], [[1e-300], [0.3e-300]], [[1.0, 0.4]])
+    for form in (minimal_form, kalman_decomposition, modal_form):
+        assert form(tiny).info["residual"] < 1e-12
+    with pytest.raises(ValueError, match="`B` must have entries whose squares are finite"):
+        LinearSSM([[0.5]], [[1e200]], [[1.0]])

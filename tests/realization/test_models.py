@@ -217,3 +217,16 @@ def test_no_stationary_covariance_without_stability(pole, dt):
     assert GaussianSSM([[pole]], [[1.0]], [[1.0]], [[1.0]], P0=[[1.0]], dt=dt).n_states == 1
     with pytest.raises(UnstableModelError, match="`A` of a CovarianceModel must be stable"):
         CovarianceModel([[pole]], [[1.0]], [[1.0]], [[9.0]], dt=dt)
+
+
+@pytest.mark.parametrize("name", ["A", "B", "C", "D", "K", "x0"])
+def test_entries_whose_squares_overflow_are_refused(name):
+    fields = {"A": A, "C": C, "K": K, "Re": R, "B": B, "D": D, "x0": np.ones(2)}
+    with pytest.raises(
+        ValueError, match=rf"`{name}` must have entries whose squares.* size 2e\+200"
+    ):
+        InnovationSSM(**(fields | {name: np.full(np.shape(fields[name]), 2e200)}))
+
+
+def test_covariances_may_be_the_squares_of_large_numbers():
+    assert GaussianSSM([[0.5]], [[1e150]], [[1.0]], [[1e300]], P0=[[1.0]]).R[0, 0] == 1e300

@@ -427,3 +427,16 @@ def test_a_badly_scaled_state_is_sampled():
     model = LinearSSM([[0.5, 1e60], [0.0, 0.3]], np.ones((2, 1)), np.ones((1, 2)))
     corner = 1e60 * (np.log(0.5) - np.log(0.3)) / 0.2  # of the logarithm of a triangular matrix
     assert continuize(model).A[0, 1] == pytest.approx(corner, rel=1e-13)
+
+
+def test_tiny_dynamics_have_a_logarithm():
+    A = np.array([[0.5, 0.2], [-0.2, 0.7]])
+    tiny = continuize(LinearSSM(1e-300 * A, [[1.0], [1.0]], [[1.0, 0.0]]))
+    plain = continuize(LinearSSM(A, [[1.0], [1.0]], [[1.0, 0.0]]))
+    np.testing.assert_allclose(tiny.A, plain.A - 300 * np.log(10) * np.eye(2), rtol=1e-12)
+
+
+def test_a_random_walk_in_noise_is_continuized():
+    walk = InnovationSSM([[1.0]], [[1.0]], [[0.5]], [[1.0]])
+    back = discretize(continuize(walk), 1.0)
+    np.testing.assert_allclose([back.A[0, 0], back.K[0, 0], back.Re[0, 0]], [1.0, 0.5, 1.0])
