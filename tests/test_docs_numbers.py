@@ -119,6 +119,13 @@ CLAIMS = [
         r"([\d.]+)%",
         lambda *percent: 0.65 < max(percent) <= 0.7,
     ),
+    (
+        "theory/dynamic_textures.md",
+        "$2 \\cdot 10^{-7}$ rad from that of an SVD in double precision",
+        "dynamic_textures",
+        r"SVD in double precision, angle (\S+)",
+        lambda angle: 1.5e-7 < angle < 2.5e-7,
+    ),
 ]
 
 
