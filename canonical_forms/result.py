@@ -111,28 +111,28 @@ class CanonicalForm:
             )
             lines.append(f"  fading part      {counted(self.model.n_states - depth, 'state')}")
         labels = {
-            "sizes": "diagonal blocks",
-            "indices": "chain lengths",
-            "parts": "parts",
-            "unstable": "unstable states",
-            "hankel_singular_values": "Hankel values",
-            "error_bound": "error bound",
-            "gap": "gap",
+            "sizes": ("diagonal blocks", ""),
+            "indices": ("chain lengths", ""),
+            "parts": ("parts", ""),
+            "unstable": ("unstable states", ""),
+            "hankel_singular_values": ("Hankel values", ", what each state passes on"),
+            "error_bound": ("error bound", ", of the frequency response"),
+            "gap": ("gap", ", smallest value kept over largest taken as zero"),
         }
-        for key, label in labels.items():
+        for key, (label, meaning) in labels.items():
             if key in info:
-                lines.append(f"  {label:<16} {_listed(info[key])}")
-        lines.append(f"  condition of T   {info['cond']:.3g}")
-        lines.append(f"  residual         {info['residual']:.1e}")
+                lines.append(f"  {label:<16} {_listed(info[key])}{meaning}")
+        lines.append(f"  condition of T   {info['cond']:.3g}, where x = T z")
+        lines.append(f"  residual         {info['residual']:.1e}, relative")
         if info["tol"] is not None:
-            lines.append(f"  tolerance        {info['tol']:.1e}")
+            lines.append(f"  tolerance        {info['tol']:.1e}, relative: smaller counts as zero")
         return "\n".join(lines)
 
 
 def _listed(value: Any) -> str:
     """Return a short text of a number or a sequence."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {entry}" for key, entry in value.items())
+        return "; ".join(f"{key} {entry}" for key, entry in value.items())
     if isinstance(value, (list, tuple, np.ndarray)):
         texts = [f"{entry:.4g}" for entry in value]
         shown = texts if len(texts) <= 12 else [*texts[:10], "...", texts[-1]]

@@ -45,9 +45,9 @@ MOST = 8  # channels that are shown one by one
 PASSES = 0.01  # p-value: the level of residual_tests
 
 
-def fact(label: str, text: str) -> str:
+def fact(label: str, text: object, width: int = 20) -> str:
     """Return a labelled line."""
-    return f"  {label:<20} {text}"
+    return f"  {label:<{width}} {text}"
 
 
 def listed(texts: Sequence[str]) -> str:

@@ -22,8 +22,15 @@ import numpy as np
 
 from diffusion import reverse
 from realization import autocovariance, predict, to_covariance, to_gaussian
-from realization.internal import as_instance, as_integer, register_record, stability_margin
+from realization.internal import (
+    as_instance,
+    as_integer,
+    counted,
+    register_record,
+    stability_margin,
+)
 
+from ..summary import fact
 from .frame_products import panels, watched
 from .learning import psnr
 from .model import DynamicTexture, is_observed
@@ -120,21 +127,22 @@ class TextureMetrics:
                 self.horizons, self.step_psnr, self.step_persistence_psnr, strict=True
             )
         )
-        return "\n".join(
-            [
-                f"{self.n_frames} frames, PSNR in dB",
-                f"mean frame {self.mean_psnr:.2f}, reconstruction {self.reconstruction_psnr:.2f}",
-                f"one step ahead {self.one_step_psnr:.2f} (without carrying the remainder "
-                f"{self.plain_psnr:.2f}), persistence {self.persistence_psnr:.2f}",
-                f"steps ahead (persistence) {steps}",
-                f"variance, texture over clip {self.covariance_ratio:.3f}; temporal spectra differ "
-                f"by {self.spectrum_distance:.2f} dB",
-                f"spectral radius {self.spectral_radius:.4f}, backwards "
-                f"{self.reverse_spectral_radius:.4f}",
-                f"{self.n_parameters} numbers stored, {self.compression:.2f} times fewer than in "
-                f"the clip; films at {self.synthesis_fps:.0f} frames per second",
-            ]
-        )
+        plain = f"{self.plain_psnr:.2f} without carrying the remainder on"
+        radii = f"{self.spectral_radius:.4f}, backwards {self.reverse_spectral_radius:.4f}"
+        facts = {
+            "mean frame": f"{self.mean_psnr:.2f}",
+            "reconstruction": f"{self.reconstruction_psnr:.2f}",
+            "one step ahead": f"{self.one_step_psnr:.2f} ({plain})",
+            "persistence": f"{self.persistence_psnr:.2f}",
+            "steps (persistence)": steps,
+            "variance": f"{self.covariance_ratio:.3f} of the clip's",
+            "temporal spectra": f"{self.spectrum_distance:.2f} dB from the clip's",
+            "spectral radius": radii,
+            "numbers stored": f"{self.n_parameters}, {self.compression:.2f} times fewer than in it",
+            "films": f"{self.synthesis_fps:.0f} frames per second",
+        }
+        head = f"on {counted(self.n_frames, 'frame')} of a clip: PSNR in dB, 6 more halve the error"
+        return "\n".join([head, *(fact(label, text) for label, text in facts.items())])
 
 
 def evaluate(

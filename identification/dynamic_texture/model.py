@@ -21,10 +21,13 @@ from realization.internal import (
     as_instance,
     as_integer,
     as_real,
+    counted,
     noise_covariances,
     register_record,
     stability_margin,
 )
+
+from ..summary import fact
 
 __all__ = ["DynamicTexture", "is_observed"]
 
@@ -169,16 +172,21 @@ class DynamicTexture:
         str
             Several lines.
         """
-        lines = [
-            f"{self!r}: {self.basis.shape[1]} basis images, {self.n_parameters} numbers",
-            f"spectral radius {self.spectral_radius:.4f}, in both directions of time",
-            f"of what the basis leaves out, a prediction carries on {self.carry:.2f}",
-        ]
-        for key, value in self.info.items():
-            if key != "warnings" and not isinstance(value, np.ndarray):
-                number = f"{value:.4g}" if isinstance(value, float) else value
-                lines.append(f"{key}: {number}")
-        return "\n".join([*lines, *(f"note: {said}" for said in self.info.get("warnings", ()))])
+        facts: dict[str, Any] = {
+            "basis images": self.basis.shape[1],
+            "numbers stored": self.n_parameters,
+            "share of the remainder carried on": self.carry,
+        }
+        facts |= {key: value for key, value in self.info.items() if key != "warnings"}
+        facts["spectral radius"] = f"{self.spectral_radius:.4f}, in both directions of time"
+        lines = []
+        for key, value in facts.items():
+            if not isinstance(value, np.ndarray):
+                lines.append(fact(key, f"{value:.4g}" if isinstance(value, float) else value, 46))
+        if said := self.info.get("warnings"):
+            lines += ["", "to be known:", *(f"  - {text}" for text in said)]
+        size = f"{' x '.join(map(str, self.shape))} pixels, {self.fps:g} frames per second"
+        return "\n".join([f"texture of {counted(self.n_states, 'state')}, {size}", *lines])
 
 
 def is_observed(model: GaussianSSM | InnovationSSM) -> bool:

@@ -1,5 +1,7 @@
 """The record of a form: what it says, what it refuses, how it is saved."""
 
+import re
+
 import numpy as np
 import pytest
 from every_model import EVERY, difference, mix, mixed, record
@@ -68,9 +70,10 @@ def test_summary_and_repr():
         assert line in text
     assert "chain lengths    (5)" in companion_form(model).summary()
     assert "indices (5)" in repr(companion_form(model))
-    assert "reachable, observable 5" in kalman_decomposition(model).summary()
+    assert "; reachable, observable 5; " in kalman_decomposition(model).summary()
     small = truncate(balanced_form(model), 2).summary()
-    assert "error bound" in small
+    assert re.search(r"error bound +\d\.\d+, of the frequency response", small)
+    assert "where x = T z" in small
     assert "Hankel values" in small
 
 

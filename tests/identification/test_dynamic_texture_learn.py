@@ -312,7 +312,7 @@ class TestStability:
         )
         assert costs[0] <= costs[1] + 0.0101 * costs[2]
         assert "were moved to" in info["warnings"][0]
-        assert "note: eigenvalues of A" in texture.summary()
+        assert "\n\nto be known:\n  - eigenvalues of A" in texture.summary()
         variance = np.trace(to_covariance(texture.model).Lambda0)
         assert variance == pytest.approx(np.sum(path**2) / len(path))
 
