@@ -22,6 +22,8 @@ import scipy
 import torch
 from torch import nn
 
+from realization.internal import counted
+
 from .attention import Attention
 from .eidetic_memory import EideticState, empty_slots, merge, normalized_innovation, schedule
 from .fading import FadingMemory, FadingState, state_shapes
@@ -436,8 +438,9 @@ class BMojoLayer(nn.Module):
         S_chol, failed = torch.linalg.cholesky_ex(S)
         if failed:
             raise ValueError(
-                f"The innovations of `x` have a singular covariance ({e.shape[0]} samples of "
-                f"{e.shape[1]} channels). Pass more samples, or fewer channels."
+                "The innovations of `x` have a singular covariance "
+                f"({counted(e.shape[0], 'sample')} of {counted(e.shape[1], 'channel')}). Pass more "
+                "samples, or fewer channels."
             )
         self.S_chol.copy_(S_chol)
 

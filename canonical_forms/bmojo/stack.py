@@ -17,7 +17,7 @@ import scipy
 import torch
 from torch import nn
 
-from realization.internal import as_instance, as_integer
+from realization.internal import as_instance, as_integer, counted, sized
 
 from .layer import BMojoLayer
 from .signals import check_signal
@@ -45,6 +45,9 @@ class StackOutput(NamedTuple):
     state: tuple[BMojoState, ...]
     innovations: tuple[torch.Tensor, ...]
     selected: tuple[torch.Tensor, ...]
+
+    def __repr__(self) -> str:
+        return f"StackOutput({sized(y=self.y)}, {counted(len(self.state), 'layer')})"
 
 
 class Whiteness(NamedTuple):
@@ -112,8 +115,9 @@ class BMojoStack(nn.Module):
             found = (layer.n_inputs, layer.n_outputs, layer.target)
             if found != (width, width, "input"):
                 raise ValueError(
-                    f"`layers[{i}]` must have {width} inputs, {width} outputs and target='input' "
-                    f"to sit on the residual stream; got {found[0]}, {found[1]} and {found[2]!r}."
+                    f"`layers[{i}]` must have {counted(width, 'input')}, "
+                    f"{counted(width, 'output')} and target='input' to sit on the residual stream; "
+                    f"got {found[0]}, {found[1]} and {found[2]!r}."
                 )
         S = self.each()[0].S_chol
         self.norms = nn.ModuleList(
@@ -217,7 +221,8 @@ class BMojoStack(nn.Module):
         x = self._entering(x, 3)
         if as_integer("lags", lags, minimum=1) >= x.shape[1]:
             raise ValueError(
-                f"`lags` must be less than the {x.shape[1]} tokens of a sequence; got {lags}."
+                f"`lags` must be less than the {counted(x.shape[1], 'token')} of a sequence; got "
+                f"{lags}."
             )
         return tuple(_portmanteau(e.double(), lags) for e in self(x).innovations)
 
@@ -254,9 +259,9 @@ def _portmanteau(e: torch.Tensor, lags: int) -> Whiteness:
     root, failed = torch.linalg.cholesky_ex(torch.einsum("bti,btj->ij", e, e) / count)
     if failed:
         raise ValueError(
-            f"`x` must leave each layer innovations that vary in all {d} channels; those of a "
-            f"layer have a singular covariance ({count} samples). Pass more samples, or fewer "
-            "channels."
+            "`x` must leave each layer innovations that vary in every channel; those of a layer "
+            f"have a singular covariance ({counted(count, 'sample')} of {counted(d, 'channel')}). "
+            "Pass more samples, or fewer channels."
         )
     white = torch.linalg.solve_triangular(root, e.mT, upper=False).mT
     q = 0.0

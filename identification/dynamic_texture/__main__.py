@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from realization.internal import counted
+
 from ..commands import check_target, sentences
 
 app = typer.Typer(
@@ -132,7 +134,8 @@ def synth(
         synthesize(loaded, frames, noise=not forecast, out=out, progress=True, **options)
         size = sum(file.stat().st_size for file in ([out] if out.is_file() else out.iterdir()))
         seconds = frames / loaded.fps
-        typer.echo(f"written: {out} ({frames} frames, {seconds:.3g} s, {size / 1e6:.1f} MB)")
+        made = counted(frames, "frame")
+        typer.echo(f"written: {out} ({made}, {seconds:.3g} s, {size / 1e6:.1f} MB)")
 
 
 @app.command()
@@ -246,7 +249,7 @@ def _source(
         grey=grey,
     )
     height, width, channels = source.shape
-    length = "" if source.length is None else f"{source.length} frames of "
+    length = "" if source.length is None else f"{counted(source.length, 'frame')} of "
     kind = "colour" if channels == 3 else "grey"
     typer.echo(f"{clip.name}: {length}{height} x {width}, {kind}, {source.fps:.4g} fps")
     return source

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from realization.internal import counted
+
 __all__ = ["ContainerReader", "ContainerSink"]
 
 # suffix: encoder, its options, pixel format of grey, of colour
@@ -86,8 +88,8 @@ class ContainerReader:
         except av.FFmpegError as error:
             advice = f" stop={count} reads the part that is whole." if count else ""
             raise ValueError(
-                f"{self.name} is damaged or truncated: FFmpeg decodes {count} frames and then says "
-                f"{error.strerror!r}.{advice}"
+                f"{self.name} is damaged or truncated: FFmpeg decodes {counted(count, 'frame')} "
+                f"and then says {error.strerror!r}.{advice}"
             ) from None
         if self.length and count < 0.95 * min(self.length, chosen.stop or self.length) - 1:
             warnings.warn(

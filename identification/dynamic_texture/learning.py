@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from realization import GaussianSSM, InnovationSSM, innovation_form, to_covariance, to_gaussian
-from realization.internal import as_choice, as_integer, as_real, stability_margin
+from realization.internal import as_choice, as_integer, as_real, counted, stability_margin
 
 from ..model_repair import stabilize
 from ..stochastic import stochastic_id
@@ -210,8 +210,8 @@ def _chosen_order(
         )
     if isinstance(order, int) and order > rank:
         raise ValueError(
-            f"`order` = {order} cannot be had: the frames vary in {rank} direction"
-            f"{'s' * (rank != 1)} only. Take a smaller order."
+            f"`order` = {order} cannot be had: the frames vary in "
+            f"{counted(rank, 'direction')} only. Take a smaller order."
         )
     candidates = [k for k in CANDIDATES if k <= min(rank, T // 2 - 3)]
     if order == "auto":

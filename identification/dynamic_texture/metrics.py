@@ -110,7 +110,7 @@ class TextureMetrics:
     def __repr__(self) -> str:
         return (
             f"TextureMetrics(one step {self.one_step_psnr:.2f} dB, persistence "
-            f"{self.persistence_psnr:.2f} dB, {self.n_frames} frames)"
+            f"{self.persistence_psnr:.2f} dB, {counted(self.n_frames, 'frame')})"
         )
 
     def summary(self) -> str:

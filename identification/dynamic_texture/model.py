@@ -161,8 +161,8 @@ class DynamicTexture:
         return 1.0 - stability_margin(self.model.A, 1.0) if self.n_states else 0.0
 
     def __repr__(self) -> str:
-        states = f"{self.n_states} state{'s' * (self.n_states != 1)}"
-        return f"DynamicTexture({states}, {' x '.join(map(str, self.shape))}, {self.fps:g} fps)"
+        size = " x ".join(map(str, self.shape))
+        return f"DynamicTexture({counted(self.n_states, 'state')}, {size}, {self.fps:g} fps)"
 
     def summary(self) -> str:
         """Return what a person wants to know, as text: sizes, choices, stability, warnings.

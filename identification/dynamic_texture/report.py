@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import realization
+from realization.internal import counted
 
 from ..page import Page
 from .contact_sheet import animation, basis_sheet, contact_sheet, small
@@ -40,8 +41,8 @@ def write_report(
     height, width = texture.shape[:2]
     page = Page(
         f"The texture {name}",
-        f"{texture.n_states} states move {texture.basis.shape[1]} basis images of {height} × "
-        f"{width} pixels at {texture.fps:.4g} frames per second.",
+        f"{counted(texture.basis.shape[1], 'basis image')} of {height} × {width} pixels, moved by "
+        f"{counted(texture.n_states, 'state')} at {texture.fps:.4g} frames per second.",
     )
     metrics = None
     if source is not None:
@@ -57,7 +58,7 @@ def write_report(
     image = contact_sheet(films, step, COLUMNS)
     if sheet is not None:
         image.save(sheet)
-    caption = f"Contact sheet: every {step} frames, left to right."
+    caption = f"Contact sheet: one frame in {step}, left to right."
     page.pictures((_png(image), "png", caption), wide=True)
     tell("spectrum and poles")
     page.heading("How it moves")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from realization.internal import as_instance, as_integer, as_real
+from realization.internal import as_instance, as_integer, as_real, counted
 
 from .array_files import ArrayReader, ArraySink, NpzReader, open_npy
 from .picture import Picture
@@ -82,6 +82,11 @@ class FrameSource:
     length: int | None
     stream: Callable[[int], Iterator[np.ndarray]]
     strips: Strips | None = None
+
+    def __repr__(self) -> str:
+        count = "frames" if self.length is None else counted(self.length, "frame")
+        size = " x ".join(map(str, self.shape))
+        return f"FrameSource({count} of {size}, {self.dtype}, {self.fps:g} fps)"
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """Yield the frames in time order, `size` at a time, the last block with what is left.
@@ -332,6 +337,10 @@ class VideoWriter:
     def __init__(self, sink: Sink, path: Path, partial: Path, shape: tuple[int, int, int]) -> None:
         self._sink, self._path, self._partial, self._shape = sink, path, partial, shape
         self._count = 0
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self._shape))
+        return f"VideoWriter({self._path.name!r}, {counted(self._count, 'frame')} of {size})"
 
     def write(self, frames: np.ndarray) -> None:
         """Append frames.

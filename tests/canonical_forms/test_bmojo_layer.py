@@ -444,7 +444,7 @@ def test_wrong_signals():
         build("predicts tokens")(x, y=y)
     with pytest.raises(ValueError, match="pass it to calibrate"):
         layer.calibrate(x)
-    with pytest.raises(ValueError, match=r"singular covariance \(1 samples of 2 channels\)"):
+    with pytest.raises(ValueError, match=r"singular covariance \(1 sample of 2 channels\)"):
         layer.calibrate(x[:1, :1], y[:1, :1])
 
 

@@ -160,7 +160,7 @@ def test_report(folder, tmp_path):
     text = page.read_text(encoding="utf-8")
     for promised in (
         "The texture colour.npz",
-        "2 states move 2 basis images of 16 × 24 pixels at 20 frames",
+        "2 basis images of 16 × 24 pixels, moved by 2 states at 20 frames",
         "films neither fade nor blow up",
         "better than repeating the last one",
         "steps ahead",
