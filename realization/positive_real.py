@@ -48,6 +48,10 @@ class PositiveRealTest:
     margin: float
     frequency: float
 
+    def __repr__(self) -> str:
+        where = f"margin={self.margin:.3g}, frequency={self.frequency:.4g}"
+        return f"PositiveRealTest(ok={self.ok}, {where})"
+
 
 @dataclass(frozen=True, slots=True)
 class PositiveRealRepair:
@@ -72,6 +76,11 @@ class PositiveRealRepair:
     scale: float
     margin: float
     frequency: float
+
+    def __repr__(self) -> str:
+        change = f"{self.method}, lift={self.lift:.3g}, scale={self.scale:.4g}"
+        where = f"margin={self.margin:.3g}, frequency={self.frequency:.4g}"
+        return f"PositiveRealRepair({change}, {where})"
 
 
 def kyp_matrix(cov: CovarianceModel, P: ArrayLike) -> np.ndarray:
