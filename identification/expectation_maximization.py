@@ -49,6 +49,7 @@ from .data import Experiments
 from .evidence import error_whiteness
 from .expectation import ExpectedSums, expected_sums
 from .result import IdentificationResult
+from .threads import one_blas_thread
 from .validation import fit_percent, require_fitting
 
 __all__ = ["em"]
@@ -56,6 +57,7 @@ __all__ = ["em"]
 ROUNDING = 1e-10  # of the log-likelihood: a fall by less is none
 
 
+@one_blas_thread
 def em(
     model: IdentificationResult | InnovationSSM | GaussianSSM,
     y: Any,
@@ -131,7 +133,8 @@ def em(
     regression. The rate of convergence is the share of the information that is observed; with
     extrapolation some tens of steps are usual. It finds the optimum that the start leads to.
     Cost per step: O(T (n + m + p)^2) without gaps, O(T n^3) with gaps. Zeros of the start other
-    than D do not stay zero: the model is refined as a map from data to predictions.
+    than D do not stay zero: the model is refined as a map from data to predictions. BLAS runs on
+    one thread.
 
     References
     ----------

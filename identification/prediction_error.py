@@ -30,12 +30,14 @@ from .gauss_newton import Solution
 from .local_coordinates import System
 from .reidentification import subspace_again
 from .result import IdentificationResult
+from .threads import one_blas_thread
 
 __all__ = ["pem"]
 
 Start = IdentificationResult | InnovationSSM | LinearSSM | BilinearSSM
 
 
+@one_blas_thread
 def pem(
     model: Start,
     y: Any,
@@ -118,7 +120,7 @@ def pem(
     The result is never worse on the record than the start, and up to a change of basis it is the
     same from every start with the same input-output map. Cost per evaluation: O(T q n (n + p) + T
     p d^2) for q entries and d local coordinates, in memory independent of T. It finds the optimum
-    that the start leads to: start from a good model.
+    that the start leads to: start from a good model. BLAS runs on one thread.
 
     The optimum is the best there is where the plant is what the model says. A plant that drifts, or
     has more to it than the order allows, is not: the optimum then has slow modes that follow the

@@ -19,10 +19,10 @@ from .data import Experiments
 from .lag_sums import lag_sums
 from .validation import MODELS, Model, in_data_units, require_fitting
 
-__all__ = ["LAGS", "LEVEL", "ResidualTests", "residual_tests", "whiteness"]
+__all__ = ["CONFIDENCE", "LAGS", "ResidualTests", "residual_tests", "whiteness"]
 
 LAGS = 25
-LEVEL = 0.99  # probability that a perfect model passes a test
+CONFIDENCE = 0.99  # probability that a perfect model passes a test
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class ResidualTests:
         Correlation of e(t + k) with e(t).
     autocorrelation_band : float
         Half-width of the band that holds all autocorrelations of white residuals at once with
-        probability `level`.
+        probability `confidence`.
     cross_correlation : (2 lags + 1, p, m) ndarray
         Correlation of e(t + k) with u(t), k = -lags .. lags.
     cross_correlation_band : (p, m) ndarray
@@ -46,7 +46,7 @@ class ResidualTests:
         Multivariate Ljung-Box statistic (Hosking 1980).
     ljung_box_p_value : float
         Probability of a larger value for white residuals.
-    level : float
+    confidence : float
         Probability that a perfect model passes each test.
     whiteness_ok : bool
         Whether the Ljung-Box test passes.
@@ -65,7 +65,7 @@ class ResidualTests:
     cross_correlation_band: np.ndarray
     ljung_box: float
     ljung_box_p_value: float
-    level: float
+    confidence: float
     whiteness_ok: bool
     independence_ok: bool
     output_names: tuple[str, ...]
@@ -92,7 +92,7 @@ class ResidualTests:
             ratio = np.abs(self.cross_correlation[lags:]) / self.cross_correlation_band
             lines.append(
                 f"independence of past inputs, lags 0..{lags}: {_verdict(self.independence_ok)} "
-                f"(largest correlation {ratio.max():.2f} of its {100 * self.level:g} % band)"
+                f"(largest correlation {ratio.max():.2f} of its {100 * self.confidence:g} % band)"
             )
         return "\n".join(lines)
 
@@ -103,7 +103,7 @@ def _verdict(ok: bool) -> str:
 
 
 def residual_tests(
-    result: Model, y: Any, u: Any = None, *, lags: int = LAGS, level: float = LEVEL
+    result: Model, y: Any, u: Any = None, *, lags: int = LAGS, confidence: float = CONFIDENCE
 ) -> ResidualTests:
     r"""Test the one-step residuals of a model on a record.
 
@@ -117,7 +117,7 @@ def residual_tests(
         Inputs (T, m).
     lags : int, default 25
         Largest lag.
-    level : float, default 0.99
+    confidence : float, default 0.99
         Probability that a perfect model passes each of the two tests.
 
     Returns
@@ -168,7 +168,7 @@ def residual_tests(
     False
     """
     lags = as_integer("lags", lags, minimum=1)
-    level = as_real("level", level, above=0.0, below=1.0)
+    confidence = as_real("confidence", confidence, above=0.0, below=1.0)
     as_instance("result", result, MODELS)
     data = Experiments.from_data(y, u, dt=result.dt)
     require_fitting("`result`", result, data, 1)
@@ -189,7 +189,7 @@ def residual_tests(
     spread = np.sqrt(np.where(np.diag(C0) > 0, np.diag(C0), 1.0))
     autocorrelation = covariances / np.outer(spread, spread)
     statistic, p_value = _ljung_box(tuple(run / spread for run in e), lags)
-    band = _simultaneous_quantile(level, lags * p * p) / np.sqrt(T)
+    band = _simultaneous_quantile(confidence, lags * p * p) / np.sqrt(T)
     cross = np.zeros((2 * lags + 1, p, m))
     cross_band = np.ones((p, m))
     if m:
@@ -204,7 +204,7 @@ def residual_tests(
         r_uu = np.diagonal(input_covariances, axis1=1, axis2=2) / np.where(power > 0, power, 1.0)
         variance = (2 * r_ee.T @ r_uu - np.outer(r_ee[0], r_uu[0])) / T
         variance = np.maximum(variance, 1.0 / T)
-        cross_band = _simultaneous_quantile(level, (lags + 1) * p * m) * np.sqrt(variance)
+        cross_band = _simultaneous_quantile(confidence, (lags + 1) * p * m) * np.sqrt(variance)
     return ResidualTests(
         residuals,
         autocorrelation,
@@ -213,8 +213,8 @@ def residual_tests(
         cross_band,
         statistic,
         p_value,
-        level,
-        whiteness_ok=p_value >= 1 - level,
+        confidence,
+        whiteness_ok=p_value >= 1 - confidence,
         independence_ok=bool((np.abs(cross[lags:]) <= cross_band).all()),
         output_names=data.output_names,
         input_names=data.input_names,
@@ -262,6 +262,6 @@ def _cross_covariances(
     return np.sum(sums, axis=0) / sum(run.shape[0] for run in a)
 
 
-def _simultaneous_quantile(level: float, count: int) -> float:
+def _simultaneous_quantile(confidence: float, count: int) -> float:
     """Return the half-width that holds `count` standard normals at once with this probability."""
-    return float(scipy.special.ndtri(0.5 + 0.5 * level ** (1.0 / count)))
+    return float(scipy.special.ndtri(0.5 + 0.5 * confidence ** (1.0 / count)))

@@ -103,14 +103,14 @@ def test_offsets_of_a_result_are_applied():
     assert abs(residuals.mean()) < 4 * residuals.std() / np.sqrt(400) + 0.05 * residuals.std()
 
 
-def binomial_bounds(runs, level):
+def binomial_bounds(runs, confidence):
     """Return 4-sigma bounds of a count of passes with this probability."""
-    spread = 4 * np.sqrt(runs * level * (1 - level))
-    return runs * level - spread, min(runs * level + spread, runs)
+    spread = 4 * np.sqrt(runs * confidence * (1 - confidence))
+    return runs * confidence - spread, min(runs * confidence + spread, runs)
 
 
-@pytest.mark.parametrize("level", [0.9, 0.99])
-def test_a_perfect_model_passes_with_the_level(level):
+@pytest.mark.parametrize("confidence", [0.9, 0.99])
+def test_a_perfect_model_passes_as_often_as_told(confidence):
     """White residuals, coloured inputs: T = 800, 12 lags, 200 records; binomial bounds."""
     T, runs = 800, 200
     white = free = 0
@@ -118,10 +118,10 @@ def test_a_perfect_model_passes_with_the_level(level):
         rng = np.random.default_rng(seed)
         e = rng.standard_normal((T, 2)) @ np.array([[1.0, 0.6], [0.0, 1.0]])
         u = scipy.signal.lfilter([1.0], [1.0, -0.7], rng.standard_normal((T, 1)), axis=0)
-        tests = residual_tests(direct_term(2), e, u, lags=12, level=level)
+        tests = residual_tests(direct_term(2), e, u, lags=12, confidence=confidence)
         white += tests.whiteness_ok
         free += tests.independence_ok
-    low, high = binomial_bounds(runs, level)
+    low, high = binomial_bounds(runs, confidence)
     assert low <= white <= high
     # the band holds neighbouring, correlated lags at once as if they were independent: at least
     # the level, up to all of them
@@ -164,7 +164,7 @@ def test_words():
     good = str(residual_tests(direct_term(1), e, u, lags=9))
     assert "whiteness of the residuals, lags 1..9: pass (Ljung-Box" in good
     assert "independence of past inputs, lags 0..9: pass (largest correlation" in good
-    bad = str(residual_tests(direct_term(1), np.cumsum(e) + u, u, level=0.95))
+    bad = str(residual_tests(direct_term(1), np.cumsum(e) + u, u, confidence=0.95))
     assert "lags 1..25: FAIL" in bad
     assert "FAIL" in bad.splitlines()[1]
     assert "of its 95 % band" in bad
@@ -200,7 +200,13 @@ UNSTABLE = InnovationSSM([[1.5]], [[1.0]], [[0.0]], [[1.0]])
         (direct_term(1, 0), [np.zeros(90), np.zeros(9)], {}, ValueError, "the shortest has 9"),
         (direct_term(1, 0), np.zeros(50), {"lags": 0}, ValueError, "`lags` must be at least 1"),
         (direct_term(1, 0), np.zeros(50), {"lags": 2.0}, TypeError, "`lags` must be an integer"),
-        (direct_term(1, 0), np.zeros(50), {"level": 1}, ValueError, "`level` must be finite and"),
+        (
+            direct_term(1, 0),
+            np.zeros(50),
+            {"confidence": 1},
+            ValueError,
+            "`confidence` must be finite and",
+        ),
         (direct_term(1, 0), np.full(50, np.nan), {}, ValueError, "missing value"),
         (UNSTABLE, np.ones(99), {}, UnstableModelError, "one-step prediction of `result` is unst"),
     ],

@@ -18,7 +18,7 @@ from identification import (
     subspace_id,
 )
 from identification.order import CRITERIA
-from identification.residuals import LEVEL
+from identification.residuals import CONFIDENCE
 from identification.stochastic import METHODS as STOCHASTIC_METHODS
 from identification.subspace import METHODS as SUBSPACE_METHODS
 from identification.summary import METHODS, MOST, PASSES, named, order_lines
@@ -126,7 +126,7 @@ def test_searches_say_where_they_started_and_ended():
 
 
 def test_whiteness_in_words():
-    assert pytest.approx(1 - LEVEL) == PASSES
+    assert pytest.approx(1 - CONFIDENCE) == PASSES
     tests = residual_tests(START, Y, U)
     assert f"white: nothing left to predict (p-value {tests.ljung_box_p_value:.2g})" in (
         START.summary()

@@ -5,10 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
 
+import numpy as np
+import pytest
 from threadpoolctl import threadpool_limits
 
-from identification import bilinear_id, stochastic_id, threads
+from identification import (
+    bilinear_id,
+    em,
+    expectation_maximization,
+    pem,
+    prediction_error,
+    stochastic_id,
+    threads,
+)
 from identification.threads import SMALL, blas_threads_for, one_blas_thread
+from realization import InnovationSSM
 
 
 def threads_now():
@@ -72,7 +83,24 @@ def test_threads_that_overlap_leave_the_limit_as_it_was(monkeypatch):
 
 
 def test_decorated_functions_keep_their_face():
-    for function in (bilinear_id, stochastic_id):
-        assert next(iter(inspect.signature(function).parameters)) == "y"
+    for function, first in (
+        (bilinear_id, "y"),
+        (stochastic_id, "y"),
+        (pem, "model"),
+        (em, "model"),
+    ):
+        assert next(iter(inspect.signature(function).parameters)) == first
         assert function.__module__.startswith("identification.")
         assert function.__doc__
+
+
+@pytest.mark.parametrize(
+    ("function", "module"), [(pem, prediction_error), (em, expectation_maximization)]
+)
+def test_refinement_is_limited(function, module, monkeypatch):
+    libraries, seen = Libraries(), []
+    monkeypatch.setattr(threads, "_libraries", lambda: libraries)
+    monkeypatch.setattr(module, "require_discrete", lambda *_: seen.append(libraries.threads))
+    start = InnovationSSM([[0.5]], [[1.0]], [[0.1]], [[1.0]])
+    function(start, np.random.default_rng(0).standard_normal(50))
+    assert (seen, libraries.threads) == ([1], 2)
