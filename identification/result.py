@@ -291,7 +291,7 @@ class IdentificationResult:
                 self.options,
                 self.order_table,
                 self.log_likelihood,
-                inputs=self.n_inputs > 0,
+                n_inputs=self.n_inputs,
                 refined=refined,
             ),
         ]

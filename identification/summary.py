@@ -69,12 +69,12 @@ def how_lines(
     table: OrderTable | None,
     log_likelihood: np.ndarray | None,
     *,
-    inputs: bool,
+    n_inputs: int,
     refined: bool,
 ) -> list[str]:
     """Return the method, the start of a search, horizons, order and purpose, where they exist.
 
-    `inputs` says whether there are any, `refined` that ``pem`` followed.
+    `refined` says that ``pem`` followed.
     """
     text = f"{method}: {METHODS[method]}" if method in METHODS else method
     if options.get("weight") not in (None, method):
@@ -100,10 +100,12 @@ def how_lines(
         lines.append(
             fact("made for", "simulation" if options["focus"] == "simulation" else purpose)
         )
-    if own and inputs and "bd" in options:
+    if own and n_inputs and "bd" in options:
         lines.append(fact("B, D, initial states", ROUTES[options["bd"]]))
     if options.get("delay"):
-        lines.append(fact("dead time", f"{counted(options['delay'], 'sample')}, held in states"))
+        delay = options["delay"]
+        states = counted(delay * n_inputs, "more state")
+        lines.append(fact("dead time", f"{counted(delay, 'sample')}, held in {states}"))
     if "criterion of the start" in options:
         ends = options["criterion of the start"], options["criterion"]
         text = _search(*ends, options["iterations"])

@@ -105,7 +105,7 @@ def test_what_was_given_and_what_was_chosen():
         "order                given",
         "made for             one-step prediction",
         "B, D, initial states by least squares on the one-step prediction",
-        "dead time            1 sample, held in states",
+        "dead time            1 sample, held in 1 more state",
     ):
         assert line in text
     assert "order                chosen by bic" in stochastic_id(Y, past=5).summary()
