@@ -30,14 +30,15 @@ from .gauss_newton import Solution
 from .local_coordinates import System
 from .reidentification import subspace_again
 from .result import IdentificationResult
-from .threads import one_blas_thread
+from .threads import blas_threads_for
 
 __all__ = ["pem"]
+
+ONE_THREAD = 200  # unknowns up to which BLAS is faster on one thread
 
 Start = IdentificationResult | InnovationSSM | LinearSSM | BilinearSSM
 
 
-@one_blas_thread
 def pem(
     model: Start,
     y: Any,
@@ -120,7 +121,8 @@ def pem(
     The result is never worse on the record than the start, and up to a change of basis it is the
     same from every start with the same input-output map. Cost per evaluation: O(T q n (n + p) + T
     p d^2) for q entries and d local coordinates, in memory independent of T. It finds the optimum
-    that the start leads to: start from a good model. BLAS runs on one thread.
+    that the start leads to: start from a good model. For up to 200 unknowns
+    BLAS runs on one thread.
 
     The optimum is the best there is where the plant is what the model says. A plant that drifts, or
     has more to it than the order allows, is not: the optimum then has slow modes that follow the
@@ -170,8 +172,12 @@ def pem(
         offset = "estimate" if result.options.get("offset") == "estimate" else "none"
     task = Task(horizon, focus == "simulation", fixed, feedthrough, offset == "estimate")
     again = _again(result) if stop == "held-out" else None
-    runs = 1 if again is None else 1 + BLOCKS
-    with Progress(max_iterations * runs, "pem", "step", show=progress) as bar:
+    total = max_iterations * (1 if again is None else 1 + BLOCKS)
+    unknowns = System.from_model(result.model).vector().size - result.model.n_states**2
+    with (
+        blas_threads_for(unknowns, ONE_THREAD),
+        Progress(total, "pem", "step", show=progress) as bar,
+    ):
 
         def report(point: Solution) -> None:
             bar.update(criterion=f"{point.criterion:.6f}")

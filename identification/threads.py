@@ -29,9 +29,9 @@ SMALL = 1000  # columns up to which one thread is used
 _CHANGING = Lock()  # held by whoever has changed the limit
 
 
-def blas_threads_for(columns: int) -> AbstractContextManager[Any]:
+def blas_threads_for(columns: int, small: int = SMALL) -> AbstractContextManager[Any]:
     """Return a context in which BLAS uses one thread if matrices of this width are small."""
-    return _one_thread() if columns <= SMALL else nullcontext()
+    return _one_thread() if columns <= small else nullcontext()
 
 
 def one_blas_thread(function: Callable[P, T]) -> Callable[P, T]:

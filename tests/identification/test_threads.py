@@ -94,13 +94,18 @@ def test_decorated_functions_keep_their_face():
         assert function.__doc__
 
 
-@pytest.mark.parametrize(
-    ("function", "module"), [(pem, prediction_error), (em, expectation_maximization)]
-)
-def test_refinement_is_limited(function, module, monkeypatch):
+@pytest.mark.parametrize(("order", "limit"), [(1, 1), (120, 2)])
+def test_refinement_is_limited_where_it_is_small(order, limit, monkeypatch):
+    def note(*_, **__):
+        seen.append(libraries.threads)
+
     libraries, seen = Libraries(), []
     monkeypatch.setattr(threads, "_libraries", lambda: libraries)
-    monkeypatch.setattr(module, "require_discrete", lambda *_: seen.append(libraries.threads))
-    start = InnovationSSM([[0.5]], [[1.0]], [[0.1]], [[1.0]])
-    function(start, np.random.default_rng(0).standard_normal(50))
-    assert (seen, libraries.threads) == ([1], 2)
+    monkeypatch.setattr(prediction_error, "minimized", note)
+    monkeypatch.setattr(expectation_maximization, "require_discrete", note)
+    column = np.ones((order, 1))
+    start = InnovationSSM(np.eye(order) / 2, column.T, 0.1 * column / order, [[1.0]])
+    y = np.random.default_rng(0).standard_normal(50)
+    pem(start, y)
+    em(InnovationSSM([[0.5]], [[1.0]], [[0.1]], [[1.0]]), y)
+    assert (seen, libraries.threads) == ([limit, 1], 2)
