@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 
 from .frame_products import frame_products, weighted_frames
+from .orthonormalization import orthonormal
+from .sketching import sketched
 from .video import FrameSource
 
-__all__ = ["Decomposition", "column_products", "decompose", "orthonormal", "row_parts"]
+__all__ = ["Decomposition", "decompose"]
 
 MANY = 1500  # frames from which on a sketch is taken, if it is much narrower
 RATIO = 20  # frames per basis image from which on a sketch is cheaper than all products
@@ -75,8 +76,6 @@ def decompose(source: FrameSource, limit: int, *, progress: bool = False) -> Dec
         more that are less accurate.
     """
     if source.length is not None and source.length > max(MANY, RATIO * limit):
-        from .sketching import sketched
-
         return Decomposition(*sketched(source, limit, progress=progress))
     products, mean = frame_products(source, limit, progress=progress)
     gram = products.products
@@ -92,51 +91,3 @@ def decompose(source: FrameSource, limit: int, *, progress: bool = False) -> Dec
         return basis, V[:, :order] * s[:order] @ factor.T
 
     return Decomposition(mean, V * s, np.diag(gram).copy(), np.diag(gram, 1).copy(), images)
-
-
-def orthonormal(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormalise independent columns in place: return Q and R with Q R = `images`.
-
-    Parameters
-    ----------
-    images : (pixels, n) ndarray
-        Columns, float32; overwritten by Q. Their condition number may be up to 1e6.
-
-    Returns
-    -------
-    Q : (pixels, n) ndarray
-        Orthonormal columns.
-    R : (n, n) ndarray
-        Upper triangular.
-
-    Notes
-    -----
-    Cholesky QR with the products in double precision, until Q is orthonormal to 1e-5:
-    one step for columns that nearly are.
-    """
-    n = images.shape[1]
-    R = np.eye(n)
-    for _ in range(3):
-        gram = column_products(images)
-        if np.abs(gram - np.eye(n)).max(initial=0.0) < 1e-5:
-            break
-        factor = scipy.linalg.cholesky(gram)
-        inverse = scipy.linalg.solve_triangular(factor, np.eye(n)).astype(np.float32)
-        for part in row_parts(images):
-            images[part] = images[part] @ inverse
-        R = factor @ R
-    return images, R
-
-
-def column_products(images: np.ndarray) -> np.ndarray:
-    """Return the inner products (n, n) of columns (pixels, n), in double precision."""
-    gram = np.zeros((images.shape[1], images.shape[1]))
-    for part in row_parts(images):
-        panel = images[part].astype(float)
-        gram += panel.T @ panel
-    return gram
-
-
-def row_parts(images: np.ndarray) -> list[slice]:
-    """Return the slices of rows that are worked on at a time."""
-    return [slice(first, first + (1 << 14)) for first in range(0, len(images), 1 << 14)]

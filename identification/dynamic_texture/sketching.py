@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .decomposition import column_products, orthonormal, row_parts
 from .frame_products import panels, watched
+from .orthonormalization import column_products, orthonormal, row_parts
 from .video import FrameSource
 
 __all__ = ["sketched"]

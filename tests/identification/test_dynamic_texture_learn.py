@@ -20,7 +20,7 @@ from identification.dynamic_texture import (
     sketching,
     synthesize,
 )
-from identification.dynamic_texture.decomposition import decompose, orthonormal
+from identification.dynamic_texture.decomposition import decompose
 from identification.dynamic_texture.dynamics import (
     limited_rank,
     one_step_error,
@@ -29,6 +29,7 @@ from identification.dynamic_texture.dynamics import (
     transition,
 )
 from identification.dynamic_texture.frame_products import FrameProducts
+from identification.dynamic_texture.orthonormalization import orthonormal
 from identification.dynamic_texture.prediction import held_out
 from identification.model_repair import stabilize
 from realization import UnstableModelError, poles, to_covariance
