@@ -118,7 +118,7 @@ def carleman(
     x0 = as_matrix("x0", x0, (n,), because="to match the fields")
     powers = _powers(n, degree, basis)
     size = len(powers)
-    require_memory(f"`degree` = {degree} of {n} states", size**2 * len(fields))
+    require_memory(f"`degree` = {degree} of {counted(n, 'state')}", size**2 * len(fields))
     lifted = [_lifted_field(field, powers, basis) for field in fields]
     N = np.array([matrix for matrix, _ in lifted[1:]]).reshape(-1, size, size)
     B = np.array([constant for _, constant in lifted[1:]]).reshape(-1, size).T
@@ -209,7 +209,7 @@ def _powers(n: int, degree: int, basis: str) -> dict[Power, int]:
     count = n ** min(degree, 63) if n > 1 else degree
     if basis == "monomial":
         count = math.comb(n + degree, degree) - 1
-    require_memory(f"`degree` = {degree} of {n} states", count * degree)
+    require_memory(f"`degree` = {degree} of {counted(n, 'state')}", count * degree)
     choose = itertools.combinations_with_replacement
     powers = []
     for j in range(1, degree + 1):

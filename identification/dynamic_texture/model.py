@@ -112,7 +112,7 @@ class DynamicTexture:
             raise ValueError(f"`model` must have no inputs; got {model.n_inputs}.")
         pixels = int(np.prod(shape))
         mean = _single("mean", self.mean, (pixels,), f"a frame of shape {shape}")
-        because = f"a frame of shape {shape} and a model of {model.n_outputs} coordinates"
+        because = f"a frame of shape {shape} and {counted(model.n_outputs, 'output')} of the model"
         basis = _single("basis", self.basis, (pixels, model.n_outputs), because)
         error = float(np.abs(basis.T @ basis - np.eye(model.n_outputs)).max(initial=0.0))
         if not error < 1e-3:

@@ -148,9 +148,9 @@ def _measures(page: Page, metrics: TextureMetrics) -> None:
     """Add the tables of what was measured."""
     page.heading("How well it describes the clip")
     page.paragraph(
-        f"Peak signal-to-noise ratios in decibels against 255, on {metrics.n_frames} frames. The "
-        f"basis images alone reach {metrics.reconstruction_psnr:.2f} dB, the mean frame "
-        f"{metrics.mean_psnr:.2f} dB."
+        f"Peak signal-to-noise ratios in decibels against 255, on "
+        f"{counted(metrics.n_frames, 'frame')}. The basis images alone reach "
+        f"{metrics.reconstruction_psnr:.2f} dB, the mean frame {metrics.mean_psnr:.2f} dB."
     )
     rows = zip(metrics.horizons, metrics.step_psnr, metrics.step_persistence_psnr, strict=True)
     page.table(
