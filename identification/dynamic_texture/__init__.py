@@ -7,7 +7,8 @@ from .learning import learn
 from .metrics import TextureMetrics, evaluate
 from .model import DynamicTexture
 from .synthesis import synthesize
-from .video import FrameSource, VideoWriter, open_writer, read_video
+from .video import FrameSource, read_video
+from .writer import VideoWriter, open_writer
 
 __all__ = [
     "DynamicTexture",

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .picture import Picture
+
+# what numpy, zipfile and zlib raise on files that are damaged, encrypted or something else
+DAMAGE = (
+    OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, SyntaxError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 __all__ = ["ArrayReader", "ArraySink", "NpzReader", "Spool", "open_npy"]
 
@@ -58,13 +68,13 @@ class NpzReader:
     @classmethod
     def opened(cls, path: Path) -> NpzReader:
         """Return the reader of a file."""
-        try:
+        with _whole(path.name, ".npz"):
             with zipfile.ZipFile(path) as archive:
                 stored = [name for name in archive.namelist() if name.endswith(".npy")]
             with np.load(path, allow_pickle=False) as arrays:
-                fps = float(arrays["fps"]) if "fps.npy" in stored else None
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path.name} is damaged or no .npz file: {error}.") from None
+                fps = float(arrays["fps"].item()) if "fps.npy" in stored else None
+        if fps is not None and not 0 < fps < math.inf:
+            raise ValueError(f"the array 'fps' of {path.name} must be positive; it holds {fps}.")
         pictures = [name for name in stored if name != "fps.npy"]
         member = "frames.npy" if "frames.npy" in stored or len(pictures) != 1 else pictures[0]
         if member not in stored:
@@ -73,42 +83,57 @@ class NpzReader:
                 f"{path.name} must hold an array 'frames' (T, H, W) or (T, H, W, 3); it holds "
                 f"{names or 'no array'}."
             )
-        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-            shape, _ = _header(file, path.name)
+        with _whole(path.name, ".npz"), zipfile.ZipFile(path) as archive, archive.open(member) as f:
+            header = _header(f)
+        shape, _ = _checked(*header, path.name)
         return cls(path.name, fps, shape[0], path, member)
 
     def frames(self, chosen: slice) -> Iterator[np.ndarray]:
         """Yield the chosen frames."""
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-                shape, dtype = _header(file, self.name)
-                size = int(np.prod(shape[1:])) * dtype.itemsize
-                for number in itertools.islice(range(shape[0]), chosen.stop):
-                    data = file.read(size)
-                    if len(data) < size:
-                        raise EOFError(f"it ends within frame {number}")
-                    if number >= chosen.start and (number - chosen.start) % chosen.step == 0:
-                        yield np.frombuffer(data, dtype).reshape(shape[1:])
-        except (EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{self.name} is damaged: {error}.") from None
+        with (
+            _whole(self.name, ".npz"),
+            zipfile.ZipFile(self.path) as archive,
+            archive.open(self.member) as file,
+        ):
+            shape, dtype = _checked(*_header(file), self.name)
+            size = int(np.prod(shape[1:])) * dtype.itemsize
+            for number in itertools.islice(range(shape[0]), chosen.stop):
+                data = file.read(size)
+                if len(data) < size:
+                    raise EOFError(f"it ends within frame {number}")
+                if number >= chosen.start and (number - chosen.start) % chosen.step == 0:
+                    yield np.frombuffer(data, dtype).reshape(shape[1:])
 
 
 def open_npy(path: Path) -> np.ndarray:
     """Return the array of an .npy file as a memory map."""
-    try:
+    with _whole(path.name, ".npy"):
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path.name} is damaged or no .npy file: {error}.") from None
 
 
-def _header(file, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Return shape and dtype of an .npy stream and leave it at its first number."""
+@contextmanager
+def _whole(name: str, kind: str) -> Iterator[None]:
+    """Tell what goes wrong with a file, with its name."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise ValueError(f"{name} is damaged or no {kind} file: {error}.") from None
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return shape, order and dtype of an .npy stream and leave it at its first number."""
     version = np.lib.format.read_magic(file)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }.get(version)
-    shape, fortran, dtype = read(file) if read else ((), False, np.dtype(object))
+    return read(file) if read else ((), False, np.dtype(object))
+
+
+def _checked(
+    shape: tuple[int, ...], fortran: bool, dtype: np.dtype, name: str
+) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and dtype of what can be read frame by frame."""
     if fortran or dtype.hasobject:
         raise ValueError(
             f"the frames of {name} must be numbers in C order; found {dtype}"
@@ -130,7 +155,7 @@ def _require_frames(shape: tuple[int, ...], name: str) -> None:
 class Spool:
     """Frames in a file without a name, for formats that want them all at the end."""
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape, self.count = shape, 0
         self.file = tempfile.TemporaryFile(prefix="frames-")  # noqa: SIM115, closed by `close`
         self.close = self.file.close
@@ -149,7 +174,7 @@ class Spool:
 class ArraySink:
     """Writes .npz: the frames are spooled, because their number comes before them in the file."""
 
-    def __init__(self, path: Path, shape: tuple[int, int, int], fps: float) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], fps: float) -> None:
         self.path, self.fps, self.spool = path, fps, Spool(shape)
 
     def write(self, frames: np.ndarray) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from realization.internal import counted
 
-__all__ = ["ContainerReader", "ContainerSink"]
+__all__ = ["ContainerReader", "ContainerSink", "pyav"]
 
 # suffix: encoder, its options, pixel format of grey, of colour
 ENCODERS = {
@@ -32,7 +32,7 @@ REC_709 = LIMITED = 1  # FFmpeg's numbers for the colours of HD video and for 16
 MUXER = {".mp4": {"movflags": "+faststart"}}
 
 
-def _pyav() -> Any:
+def pyav() -> Any:
     """Return PyAV, or say how to install it."""
     try:
         import av
@@ -56,7 +56,7 @@ class ContainerReader:
     @classmethod
     def opened(cls, path: Path) -> ContainerReader:
         """Return the reader of a file."""
-        av = _pyav()
+        av = pyav()
         try:
             with av.open(str(path)) as container:
                 if not container.streams.video:
@@ -68,14 +68,14 @@ class ContainerReader:
                 if not length and container.duration and fps:  # duration in microseconds
                     length = round(container.duration * 1e-6 * fps)
                 return cls(path.name, fps, length or None, path)
-        except av.FFmpegError as error:
+        except (av.FFmpegError, UnicodeDecodeError) as error:  # text entries may be damaged too
             raise ValueError(
-                f"{path.name} must be a video file; FFmpeg cannot open it: {error.strerror}."
+                f"{path.name} must be a video file; FFmpeg cannot open it: {_said(error)}."
             ) from None
 
     def frames(self, chosen: slice) -> Iterator[np.ndarray]:
         """Yield the chosen frames."""
-        av = _pyav()
+        av = pyav()
         count = 0
         try:
             with av.open(str(self.path)) as container:
@@ -85,11 +85,11 @@ class ContainerReader:
                     if count >= chosen.start and (count - chosen.start) % chosen.step == 0:
                         yield _pixels(frame)
                     count += 1
-        except av.FFmpegError as error:
+        except (av.FFmpegError, UnicodeDecodeError) as error:
             advice = f" stop={count} reads the part that is whole." if count else ""
             raise ValueError(
                 f"{self.name} is damaged or truncated: FFmpeg decodes {counted(count, 'frame')} "
-                f"and then says {error.strerror!r}.{advice}"
+                f"and then says {_said(error)!r}.{advice}"
             ) from None
         if self.length and count < 0.95 * min(self.length, chosen.stop or self.length) - 1:
             warnings.warn(
@@ -98,6 +98,11 @@ class ContainerReader:
                 UserWarning,
                 stacklevel=2,
             )
+
+
+def _said(error: Any) -> str:
+    """Return what FFmpeg says."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _pixels(frame: Any) -> np.ndarray:
@@ -115,8 +120,8 @@ def _pixels(frame: Any) -> np.ndarray:
 class ContainerSink:
     """Encodes a video file frame by frame."""
 
-    def __init__(self, path: Path, shape: tuple[int, int, int], fps: float) -> None:
-        av = _pyav()
+    def __init__(self, path: Path, shape: tuple[int, ...], fps: float) -> None:
+        av = pyav()
         encoder, options, grey, colour = ENCODERS[path.suffix.lower()]
         self.even = encoder == "libx264"
         height, width = (side + side % 2 if self.even else side for side in shape[:2])

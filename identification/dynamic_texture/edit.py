@@ -18,11 +18,12 @@ from realization import (
 )
 from realization.internal import as_instance, as_real, solve_lyapunov, symmetrize
 
-from .decomposition import orthonormal
 from .model import DynamicTexture, is_observed
+from .decomposition import orthonormal
 
 __all__ = ["blend", "change_speed", "intensify", "scale_detail"]
 
+LARGEST = 1e4  # gains and sizes beyond it mean nothing, and overflow
 DEPENDENT = 1e-6  # squared length of a combination of images that counts as none
 
 
@@ -113,7 +114,7 @@ def intensify(texture: DynamicTexture, gain: float) -> DynamicTexture:
     TypeError
         If an argument is of another kind.
     ValueError
-        If `gain` is not positive.
+        If `gain` is not positive, or not below 10000.
 
     See Also
     --------
@@ -135,7 +136,7 @@ def intensify(texture: DynamicTexture, gain: float) -> DynamicTexture:
     True
     """
     as_instance("texture", texture, (DynamicTexture,))
-    gain = as_real("gain", gain, above=0)
+    gain = as_real("gain", gain, above=0, below=LARGEST)
     return replace(texture, model=_louder(texture.model, gain**2))
 
 
@@ -255,7 +256,7 @@ def scale_detail(texture: DynamicTexture, gain: float, *, size: float = 2.0) -> 
     TypeError
         If an argument is of another kind.
     ValueError
-        If `gain` is negative, or `size` is not positive.
+        If `gain` is negative, `size` is not positive, or one of them is not below 10000.
 
     See Also
     --------
@@ -274,8 +275,8 @@ def scale_detail(texture: DynamicTexture, gain: float, *, size: float = 2.0) -> 
     True
     """
     as_instance("texture", texture, (DynamicTexture,))
-    size = as_real("size", size, above=0)
-    if (gain := as_real("gain", gain)) < 0:
+    size = as_real("size", size, above=0, below=LARGEST)
+    if (gain := as_real("gain", gain, below=LARGEST)) < 0:
         raise ValueError(f"`gain` must not be negative; got {gain:g}.")
     from scipy.ndimage import gaussian_filter
 

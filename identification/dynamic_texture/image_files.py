@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,7 +93,10 @@ def _opened(path: Path) -> Iterator[Any]:
             yield image
     except Image.UnidentifiedImageError:
         raise ValueError(f"{path.name} is not an image that Pillow can read.") from None
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (
+        OSError, SyntaxError, EOFError, ValueError, TypeError, IndexError, struct.error,
+        Image.DecompressionBombError,
+    ) as error:  # fmt: skip
         raise ValueError(f"{path.name} is damaged or truncated; Pillow says: {error}.") from None
 
 
@@ -149,11 +153,7 @@ class FolderSink:
 class GifSink:
     """Writes an animated GIF that repeats for ever; Pillow wants its frames at the end."""
 
-    def __init__(self, path: Path, shape: tuple[int, int, int], fps: float) -> None:
-        if fps > 50:
-            raise ValueError(
-                f"`fps` of a GIF must be at most 50, which is what viewers play; got {fps:g}."
-            )
+    def __init__(self, path: Path, shape: tuple[int, ...], fps: float) -> None:
         self.path, self.fps, self.spool = path, fps, Spool(shape)
 
     def write(self, frames: np.ndarray) -> None:

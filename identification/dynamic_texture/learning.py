@@ -255,6 +255,7 @@ def _closed_form(
     if stable:
         A, growth, moved = stable_dynamics(path)
         Q, distance = stationary_noise(A, path.T @ path / T, residual_covariance(A, path))
+        settled = {"relative distance of the stationary covariance": distance}
         if moved:
             said.append(f"{moved}; the one-step error grows by {100 * growth:.2g} %")
         if distance > FAR:
@@ -263,8 +264,8 @@ def _closed_form(
                 "total agrees): the clip drifts, and no stationary process moves like it"
             )
     else:
-        A, growth = least, 0.0
-        Q, distance = residual_covariance(least, path), np.nan
+        A, growth, settled = least, 0.0, {}
+        Q = residual_covariance(least, path)
         if radius >= 1:
             said.append(f"A is unstable (spectral radius {radius:.4f}): no film can be made")
     trace = np.trace(Q)
@@ -279,7 +280,7 @@ def _closed_form(
         "spectral radius of least squares": radius,
         "spectral radius": 1.0 - stability_margin(A, 1.0),
         "growth of the one-step error": growth,
-        "relative distance of the stationary covariance": distance,
+        **settled,
         "warnings": tuple(said),
     }
     return _observed(A, Q, dt, path.T @ path / T if radius >= 1 and not stable else None), info

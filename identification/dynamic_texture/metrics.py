@@ -14,7 +14,7 @@ each divided by the number of pixels, averaged over the frames, as decibels agai
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,6 +203,8 @@ def evaluate(
     True
     """
     as_instance("texture", texture, (DynamicTexture,))
+    if isinstance(horizons, str) or not isinstance(horizons, Iterable):
+        raise TypeError(f"`horizons` must be a list of integers, as [1, 5]; got {horizons!r}.")
     wanted = [as_integer("horizons", k, minimum=1) for k in horizons]
     source = read_video(video)
     if source.shape != texture.frame_shape:
@@ -210,7 +212,9 @@ def evaluate(
             f"`video` must have frames of the texture's shape {texture.frame_shape}; got "
             f"{source.shape}. Pass read_video(video, size=..., grey=...)."
         )
-    z, products = _coordinates(texture, source, max([1, *wanted]), progress)
+    reach = max([1, *(k for k in wanted if source.length is None or k < source.length)])
+    z, products = _coordinates(texture, source, reach, progress)
+    wanted = [k for k in wanted if k <= reach]
     T = len(z)
     if T < 2:
         raise ValueError("`video` must have at least 2 frames to measure predictions; got 1.")

@@ -18,8 +18,10 @@ import numpy as np
 
 from realization import GaussianSSM, InnovationSSM
 from realization.internal import (
+    as_array,
     as_instance,
     as_integer,
+    as_matrix,
     as_real,
     counted,
     noise_covariances,
@@ -104,6 +106,8 @@ class DynamicTexture:
     info: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.shape, (tuple, list)):
+            raise TypeError(f"`shape` must be (H, W) or (H, W, 3); got {self.shape!r}.")
         shape = tuple(as_integer("shape", size, minimum=1) for size in self.shape)
         if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
             raise ValueError(f"`shape` must be (H, W) or (H, W, 3); got {shape}.")
@@ -123,7 +127,8 @@ class DynamicTexture:
         carry = as_real("carry", self.carry)
         if not 0 <= carry <= 1:
             raise ValueError(f"`carry` must be between 0 and 1; got {carry:g}.")
-        values = np.array(self.singular_values, dtype=float)
+        values = as_matrix("singular_values", self.singular_values, (None,))
+        as_instance("info", self.info, (dict,))
         values.setflags(write=False)
         checked = {
             "shape": shape,
@@ -198,7 +203,7 @@ def is_observed(model: GaussianSSM | InnovationSSM) -> bool:
 
 def _single(name: str, value: Any, shape: tuple[int, ...], because: str) -> np.ndarray:
     """Return a read-only float32 array, not copied if it is one already."""
-    array = np.asarray(value)
+    array = value if isinstance(value, np.ndarray) else as_array(name, value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"`{name}` must be real numbers; got dtype {array.dtype}.")
     if array.shape != shape:

@@ -9,7 +9,7 @@ import numpy as np
 
 from realization.internal import as_integer
 
-__all__ = ["Picture"]
+__all__ = ["Picture", "integers"]
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # Rec. 601
 SIXTEEN_BIT = np.float32(1 / 257)  # 65535 = 257 * 255
@@ -27,9 +27,9 @@ class Picture:
     def checked(cls, crop: Any, size: Any, grey: Any) -> Picture:
         """Return the preparation, its numbers checked."""
         if crop is not None:
-            crop = _integers("crop", crop, ("top", "left", "height", "width"), (0, 0, 1, 1))
+            crop = integers("crop", crop, ("top", "left", "height", "width"), (0, 0, 1, 1))
         if size is not None:
-            size = _integers("size", size, ("height", "width"), (1, 1))
+            size = integers("size", size, ("height", "width"), (1, 1))
         return cls(crop, size, bool(grey))
 
     def is_view(self, frame: np.ndarray) -> bool:
@@ -78,11 +78,11 @@ class Picture:
         return frame
 
 
-def _integers(
+def integers(
     name: str, values: Any, words: tuple[str, ...], minima: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Return a tuple of integers, each at least its minimum."""
-    if not isinstance(values, (tuple, list, np.ndarray)) or len(values) != len(words):
+    if not isinstance(values, (tuple, list, np.ndarray)) or np.shape(values) != (len(words),):
         raise ValueError(f"`{name}` must be ({', '.join(words)}); got {values!r}.")
     return tuple(
         as_integer(f"{name}: {word}", value, minimum=minimum)

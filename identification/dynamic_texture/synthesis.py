@@ -21,7 +21,8 @@ from realization.internal import Progress, Rng, as_array, as_generator, as_insta
 from .coordinate_paths import closed_path, last_state, run, stationary_factor
 from .edit import change_speed
 from .model import DynamicTexture, is_observed
-from .video import open_writer
+from .video import require_grey_levels
+from .writer import open_writer
 
 __all__ = ["film_blocks", "synthesize"]
 
@@ -221,6 +222,8 @@ def _rendered(
 def _start_frames(texture: DynamicTexture, start: Any) -> np.ndarray:
     """Return the given frames as rows (k, pixels), float32."""
     array = as_array("start", start)
+    if np.iscomplexobj(array):
+        raise TypeError("`start` must be real grey levels; got complex numbers.")
     if array.shape == texture.shape:
         array = array[np.newaxis]
     if array.shape[1:] != texture.shape or len(array) == 0:
@@ -228,4 +231,5 @@ def _start_frames(texture: DynamicTexture, start: Any) -> np.ndarray:
             f"`start` must be a frame {texture.shape} or frames (k, *{texture.shape}); got "
             f"{array.shape}."
         )
+    require_grey_levels("start", array)
     return array.reshape(len(array), -1).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Frames from anywhere, and frames to anywhere: the two doors of dynamic textures to video.
+"""Frames from anywhere: the door of dynamic textures to video. That out is in ``writer``.
 
 Time first: a block of frames is (b, H, W, C), with C = 1 (grey) or 3 (red, green, blue). Values are
 uint8, or floats in the same units (255 is white). Nothing here holds a clip in memory: a
-``FrameSource`` is read block by block, as often as wished, a ``VideoWriter`` takes blocks.
+``FrameSource`` is read block by block, as often as wished.
 """
 
 from __future__ import annotations
@@ -12,24 +12,23 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from realization.internal import as_instance, as_integer, as_real, counted
+from realization.internal import as_integer, as_real, counted
 
-from .array_files import ArrayReader, ArraySink, NpzReader, open_npy
+from .array_files import ArrayReader, NpzReader, open_npy
 from .picture import Picture
 
 if TYPE_CHECKING:
     from .strips import Strips
 
-__all__ = ["FrameSource", "VideoWriter", "open_writer", "read_video"]
+__all__ = ["FrameSource", "read_video", "require_grey_levels"]
 
 DEFAULT_FPS = 25.0
+BRIGHTEST = 1e9  # in floats
 PICTURES = (".gif", ".webp", ".apng", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-CONTAINERS = (".mp4", ".webm", ".mkv", ".avi")
 
 
 class Reader(Protocol):
@@ -104,16 +103,28 @@ class FrameSource:
         Raises
         ------
         ValueError
-            If a frame differs in shape from the first, a float is not finite, or a file turns out
-            to be damaged.
+            If a frame differs in shape from the first, a float is not finite or beyond 1e9, or a
+            file turns out to be damaged.
         """
         first = 0
         for block in self.stream(as_integer("size", size, minimum=1)):
-            if block.dtype.kind == "f" and not np.isfinite(block).all():
-                bad = first + int(np.argmin(np.isfinite(block).reshape(len(block), -1).all(1)))
-                raise ValueError(f"`video` must hold finite numbers; frame {bad} does not.")
+            require_grey_levels("video", block, first)
             yield block
             first += len(block)
+
+
+def require_grey_levels(name: str, frames: np.ndarray, first: int = 0) -> None:
+    """Raise unless frames (b, ...) hold finite numbers of a size that can be squared and added."""
+    if frames.min(initial=0) >= -BRIGHTEST and frames.max(initial=0) <= BRIGHTEST:
+        return
+    sizes = np.abs(frames).reshape(len(frames), -1).max(axis=1)
+    bad = int(np.argmin(sizes <= BRIGHTEST))
+    if not np.isfinite(sizes[bad]):
+        raise ValueError(f"`{name}` must hold finite numbers; frame {first + bad} does not.")
+    raise ValueError(
+        f"`{name}` must hold grey levels, 255 is white, within {BRIGHTEST:g}; frame {first + bad} "
+        f"goes to {sizes[bad]:.3g}. Divide by what makes white 255."
+    )
 
 
 def read_video(
@@ -214,13 +225,23 @@ def _reader(video: Any) -> Reader | None:
 
         return DaskReader.opened(video)
     if hasattr(video, "__array__"):
-        return ArrayReader("`video`", None, np.asarray(video))
+        return ArrayReader("`video`", None, _array(video))
     if not isinstance(video, Iterable) or isinstance(video, (bytes, dict)):
         raise TypeError(
             "`video` must be a path, an array (T, H, W) or (T, H, W, 3), or an iterable of frames; "
             f"got {type(video).__name__}."
         )
     return None
+
+
+def _array(frames: Any) -> np.ndarray:
+    """Return what numpy makes of frames."""
+    if np.ma.is_masked(frames):
+        raise ValueError("`video` must be a plain array: fill its masked pixels (`filled(0)`).")
+    try:
+        return np.asarray(frames)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"`video` must be an array of numbers; numpy says: {error}.") from None
 
 
 def _file_reader(path: Path) -> Reader:
@@ -284,7 +305,7 @@ def _spooled(frames: Iterable[Any], chosen: slice, picture: Picture) -> np.ndarr
     count = 0
     with tempfile.TemporaryFile(prefix="frames-") as file:
         for raw in itertools.islice(frames, chosen.start, chosen.stop, chosen.step):
-            frame = np.ascontiguousarray(picture.apply(np.asarray(raw), "`video`"))
+            frame = np.ascontiguousarray(picture.apply(_array(raw), "`video`"))
             first = frame if first is None else first
             if (frame.shape, frame.dtype) != (first.shape, first.dtype):
                 raise ValueError(
@@ -299,180 +320,3 @@ def _spooled(frames: Iterable[Any], chosen: slice, picture: Picture) -> np.ndarr
             )
         file.flush()
         return np.memmap(file, first.dtype, "r", shape=(count, *first.shape))
-
-
-class Sink(Protocol):
-    """What a writer feeds: one open output file."""
-
-    def write(self, frames: np.ndarray) -> None:
-        """Append frames (b, H, W, C), uint8."""
-        ...
-
-    def finish(self) -> None:
-        """Complete the file."""
-        ...
-
-    def discard(self) -> None:
-        """Close what is open, without completing the file."""
-        ...
-
-
-class VideoWriter:
-    """A video file that is being written; made by ``open_writer``, used in a ``with`` statement.
-
-    The file appears under its name when the ``with`` block ends, and only if it ends well.
-
-    Parameters
-    ----------
-    sink : Sink
-        What encodes.
-    path : Path
-        The file to be.
-    partial : Path
-        The name under which it is written.
-    shape : (int, int, int)
-        Height, width and channels of a frame.
-    """
-
-    def __init__(self, sink: Sink, path: Path, partial: Path, shape: tuple[int, int, int]) -> None:
-        self._sink, self._path, self._partial, self._shape = sink, path, partial, shape
-        self._count = 0
-
-    def __repr__(self) -> str:
-        size = " x ".join(map(str, self._shape))
-        return f"VideoWriter({self._path.name!r}, {counted(self._count, 'frame')} of {size})"
-
-    def write(self, frames: np.ndarray) -> None:
-        """Append frames.
-
-        Parameters
-        ----------
-        frames : (b, H, W, C) ndarray
-            uint8.
-
-        Raises
-        ------
-        ValueError
-            If shape or dtype are others.
-        """
-        frames = np.asarray(frames)
-        if frames.shape[1:] != self._shape or frames.ndim != 4 or frames.dtype != np.uint8:
-            wanted = ", ".join(str(number) for number in self._shape)
-            raise ValueError(
-                f"`frames` must be uint8 of shape (b, {wanted}); got {frames.dtype} of shape "
-                f"{frames.shape}."
-            )
-        self._sink.write(frames)
-        self._count += len(frames)
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None and self._count == 0:
-                raise ValueError(f"no frame was written: {self._path.name} would be empty.")
-            if error is None:
-                self._sink.finish()
-                self._partial.replace(self._path)
-        finally:
-            self._sink.discard()
-            if self._partial.is_file():
-                self._partial.unlink()
-
-
-def open_writer(path: str | Path, shape: tuple[int, int, int], fps: float) -> VideoWriter:
-    """Open a video file for writing; its name decides the format.
-
-    =============================  ===========================================================
-    name                           what is written
-    =============================  ===========================================================
-    ``.mp4``                       H.264 (crf 20), plays everywhere; extra ``video``
-    ``.webm``                      VP9 (crf 32); extra ``video``
-    ``.mkv``, ``.avi``             FFV1, without loss; extra ``video``
-    ``.gif``                       256 colours per frame, at most 50 frames per second
-    ``.npz``                       arrays ``frames`` (T, H, W, C) uint8 and ``fps``
-    a folder (no suffix)           ``frame_000000.png``, ...
-    =============================  ===========================================================
-
-    Parameters
-    ----------
-    path : path
-        The file. One that exists is replaced when the new one is complete. A folder must be empty
-        or not exist yet.
-    shape : (int, int, int)
-        Height, width and channels (1 or 3) of the frames.
-    fps : float
-        Frames per second; fractions such as 30000/1001 are recognised.
-
-    Returns
-    -------
-    VideoWriter
-        A context manager with ``write(frames)``, frames (b, H, W, C) uint8.
-
-    Raises
-    ------
-    ValueError
-        If the suffix, the shape or the rate cannot be written, or the folder is not empty.
-    FileNotFoundError
-        If the file's folder does not exist.
-    ImportError
-        If the format needs PyAV and it is not installed.
-
-    Notes
-    -----
-    H.264 halves the resolution of colour and needs even sizes: an odd height or width grows by one
-    row or column, a copy of the last.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from identification.dynamic_texture import open_writer, read_video
-    >>> frames = np.arange(5 * 4 * 6, dtype=np.uint8).reshape(5, 4, 6, 1)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "film.npz")
-    ...     with open_writer(path, (4, 6, 1), 25) as writer:
-    ...         writer.write(frames)
-    ...     back = next(read_video(path).blocks(5))
-    >>> bool(np.array_equal(back, frames))
-    True
-    """
-    path = Path(as_instance("path", path, (str, Path)))
-    height, width, channels = (as_integer("shape", number, minimum=1) for number in shape)
-    if channels not in (1, 3):
-        raise ValueError(f"`shape` must be (H, W, 1) or (H, W, 3); got {tuple(shape)}.")
-    fps = as_real("fps", fps, above=0)
-    suffix = path.suffix.lower()
-    if suffix not in ("", ".npz", ".gif", *CONTAINERS):
-        raise ValueError(
-            f"`path` must end in {', '.join(CONTAINERS)}, .gif or .npz, or have no suffix (a "
-            f"folder of images); got {path.name!r}."
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} to.")
-    size = (height, width, channels)
-    if suffix == "":
-        from .image_files import FolderSink
-
-        return VideoWriter(FolderSink.opened(path), path, path, size)
-    if path.is_dir():
-        raise ValueError(f"`path` must be a file because of its suffix; {path.name} is a folder.")
-    partial = path.with_name(f".{path.stem}.part{suffix}")
-    if suffix == ".npz":
-        sink = ArraySink(partial, size, fps)
-    elif suffix == ".gif":
-        from .image_files import GifSink
-
-        sink = GifSink(partial, size, fps)
-    else:
-        from .containers import ContainerSink
-
-        sink = ContainerSink(partial, size, fps)
-    return VideoWriter(sink, path, partial, size)

@@ -113,7 +113,7 @@ class TestIntensify:
             )
 
     def test_wrong_gain(self):
-        with pytest.raises(ValueError, match="`gain` must be finite and above 0"):
+        with pytest.raises(ValueError, match="`gain` must be finite and between 0 and 10000"):
             intensify(known_texture(), 0)
         with pytest.raises(TypeError, match="`texture` must be a DynamicTexture"):
             intensify(3, 2.0)
@@ -176,5 +176,5 @@ class TestScaleDetail:
     def test_wrong_options(self):
         with pytest.raises(ValueError, match="`gain` must not be negative"):
             scale_detail(known_texture(), -1.0)
-        with pytest.raises(ValueError, match="`size` must be finite and above 0"):
+        with pytest.raises(ValueError, match="`size` must be finite and between 0 and 10000"):
             scale_detail(known_texture(), 1.0, size=0)

@@ -2,43 +2,19 @@
 
 import os
 import struct
-import sys
 import tracemalloc
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from clips import frames_of, psnr, smooth_clip, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from identification.dynamic_texture.video import open_writer, read_video
+from identification.dynamic_texture import open_writer, read_video
 
 CONTAINERS = (".mp4", ".webm", ".mkv", ".avi")
-
-
-def smooth_clip(frames=12, height=34, width=46, channels=3):
-    """Return a clip that compresses well: coloured waves that travel, uint8."""
-    row, column = np.mgrid[0:height, 0:width]
-    time = np.arange(frames)[:, None, None]
-    waves = [np.cos(row / 9 + column / (11 + k) - time / (3 + k)) for k in range(channels)]
-    return np.rint(127.5 + 90 * np.stack(waves, 3)).astype(np.uint8)
-
-
-def write(path, clip, fps=25.0):
-    with open_writer(path, clip.shape[1:], fps) as writer:
-        for first in range(0, len(clip), 5):
-            writer.write(clip[first : first + 5])
-    return path
-
-
-def frames_of(video, size=4, **options):
-    return np.concatenate(list(read_video(video, **options).blocks(size)))
-
-
-def psnr(a, b):
-    error = np.mean((a.astype(float) - b) ** 2)
-    return np.inf if error == 0 else 10 * np.log10(255**2 / error)
 
 
 # arrays and iterators -----------------------------------------------------------------------
@@ -431,95 +407,3 @@ def test_sound_is_no_video(tmp_path):
         container.mux(stream.encode(None))
     with pytest.raises(ValueError, match=r"tone\.wav holds no video"):
         read_video(tmp_path / "tone.wav")
-
-
-# writing ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "fps", "error", "message"),
-    [
-        ("a.mov", (4, 4, 3), 25, ValueError, r"must end in .mp4, .*got 'a.mov'"),
-        ("a.npz", (4, 4, 2), 25, ValueError, r"\(H, W, 1\) or \(H, W, 3\); got \(4, 4, 2\)"),
-        ("a.npz", (0, 4, 3), 25, ValueError, "`shape` must be at least 1"),
-        ("a.npz", (4, 4, 3), 0, ValueError, "`fps` must be finite and above 0"),
-        ("a.gif", (4, 4, 3), 60, ValueError, "at most 50"),
-        ("no/a.npz", (4, 4, 3), 25, FileNotFoundError, "there is no folder"),
-        ("full", (4, 4, 3), 25, ValueError, "the folder full must be empty"),
-        ("folder.npz", (4, 4, 3), 25, ValueError, "folder.npz is a folder"),
-    ],
-)
-def test_wrong_targets(tmp_path, name, shape, fps, error, message):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "x.png").touch()
-    (tmp_path / "folder.npz").mkdir()
-    with pytest.raises(error, match=message):
-        open_writer(tmp_path / name, shape, fps)
-
-
-@pytest.mark.parametrize(
-    "frames",
-    [np.zeros((2, 4, 5, 3)), np.zeros((4, 4, 3), np.uint8), np.zeros((2, 4, 4, 3), np.uint8)],
-)
-def test_wrong_frames(tmp_path, frames):
-    with open_writer(tmp_path / "a.npz", (4, 5, 3), 25) as writer:
-        writer.write(np.zeros((1, 4, 5, 3), np.uint8))
-        with pytest.raises(ValueError, match=r"must be uint8 of shape \(b, 4, 5, 3\); got"):
-            writer.write(frames)
-
-
-@pytest.mark.parametrize("name", ["a.mp4", "a.npz", "a.gif", "a"])
-def test_an_interrupted_run_leaves_the_old_file(tmp_path, name):
-    if name == "a.mp4":
-        pytest.importorskip("av")
-    path, clip = tmp_path / name, smooth_clip()
-    if path.suffix:
-        write(path, clip)
-        before = path.read_bytes()
-
-    def run():
-        with open_writer(path, clip.shape[1:], 25) as writer:
-            writer.write(clip[:2])
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run()
-    if path.suffix:
-        assert os.listdir(tmp_path) == [name]
-        assert path.read_bytes() == before
-    else:
-        assert list(path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["a.mp4", "a.npz", "a.gif"])
-def test_no_frames_no_file(tmp_path, name):
-    if name == "a.mp4":
-        pytest.importorskip("av")
-    with (
-        pytest.raises(ValueError, match=f"no frame was written: {name} would be empty"),
-        open_writer(tmp_path / name, (4, 4, 3), 25),
-    ):
-        pass
-    assert os.listdir(tmp_path) == []
-
-
-def test_missing_pyav_is_said(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "av", None)
-    (tmp_path / "a.mp4").touch()
-    with pytest.raises(ImportError, match=r'pip install "stochastic-realization\[video\]"'):
-        read_video(tmp_path / "a.mp4")
-    with pytest.raises(ImportError, match=r"stochastic-realization\[video\]"):
-        open_writer(tmp_path / "b.mp4", (4, 4, 3), 25)
-    clip = smooth_clip(3, 8, 8)
-    np.testing.assert_array_equal(frames_of(write(tmp_path / "b.npz", clip)), clip)  # no need here
-
-
-def test_missing_encoder_is_said(tmp_path, monkeypatch):
-    av = pytest.importorskip("av")
-    from identification.dynamic_texture import containers
-
-    assert av
-    monkeypatch.setitem(containers.ENCODERS, ".mp4", ("no_such_encoder", {}, "gray", "bgr0"))
-    with pytest.raises(ValueError, match=r"has no encoder no_such_encoder for \.mp4"):
-        open_writer(tmp_path / "a.mp4", (4, 4, 3), 25)
-    assert os.listdir(tmp_path) == []
