@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 
 from realization import AccuracyError, NumericalWarning
-from realization.internal import as_real, counted, nilpotent_staircase
+from realization.internal import as_flag, as_real, counted, nilpotent_staircase
 
 from .result import CanonicalForm, Linear, Model, checked_model, condition, finish
 
@@ -142,7 +142,7 @@ def modal_form(model: Model, *, condmax: float = 1e4, complex: bool = False) -> 
     if condmax < 1:
         raise ValueError(f"`condmax` must be at least 1, a condition number; got {condmax:g}.")
     A, T, Tinv, sizes = block_diagonal(model.A, condmax, continuous=model.dt == 0.0)
-    if complex:
+    if as_flag("complex", complex):
         A, T, Tinv, sizes = complex_blocks(A, T, Tinv, sizes)
     return finish(
         model, T, Tinv, form=name, safer="schur_form", exact={"A": A}, sizes=tuple(sizes),

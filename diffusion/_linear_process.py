@@ -24,6 +24,7 @@ from realization import AccuracyError
 from realization.internal import (
     as_covariance,
     as_matrix,
+    as_numbers,
     as_real,
     counted,
     covariance_factor,
@@ -352,6 +353,9 @@ class LinearProcess(ABC):
         return f"{type(self).__name__}({counted(self.n_states, 'state')})"
 
 
+LARGEST_POINT = 1e150  # the squares of its entries are numbers
+
+
 def as_interval(s: float, t: float) -> tuple[float, float]:
     """Return two checked times, 0 <= s <= t."""
     s, t = as_real("s", s), as_real("t", t)
@@ -372,12 +376,16 @@ def require_process(sde: object) -> LinearProcess:
 
 
 def as_points(x: ArrayLike, n: int, name: str = "x") -> np.ndarray:
-    """Return points (..., n) in float32 if they are, else in float64; not copied, not searched."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"`{name}` must be real numbers; got dtype {array.dtype}.")
+    """Return finite points (..., n) in float32 if they are, else in float64; not copied."""
+    array = as_numbers(name, x, real=True)
     if array.ndim == 0 or array.shape[-1] != n:
         raise ValueError(f"`{name}` must have shape (..., {n}); got {array.shape}.")
+    size = float(np.abs(array).max(initial=0.0))
+    if not size <= LARGEST_POINT:
+        raise ValueError(
+            f"`{name}` must be finite, of size {LARGEST_POINT:g} at most; found {size:.3g}. Use "
+            "other units, or smaller steps."
+        )
     return array if array.dtype == np.float32 else array.astype(float, copy=False)
 
 

@@ -60,7 +60,7 @@ class _Isotropic(LinearProcess):
         G : (n, n) ndarray
             Diffusion matrix.
         """
-        phi, g = self._rates(t)
+        phi, g = self._rates(as_real("t", t))
         identity = np.eye(self.n_states)
         return phi * identity, np.zeros(self.n_states), g * identity
 

@@ -188,6 +188,7 @@ class LinearSDE(LinearProcess):
         G : (n, k) ndarray
             Diffusion matrix.
         """
+        t = as_real("t", t)
         F = as_square("F", self.F(t)) if callable(self.F) else self.F
         n = F.shape[0]
         because = f"to match `F` ({n}, {n})"

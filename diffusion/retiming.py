@@ -18,6 +18,7 @@ from realization import (
     to_gaussian,
 )
 from realization.internal import (
+    as_flag,
     as_instance,
     as_real,
     covariance_factor,
@@ -111,6 +112,7 @@ def retime(
     """
     as_instance("model", model, (CovarianceModel, GaussianSSM, InnovationSSM))
     require_real(model, "retime")
+    as_flag("nearest", nearest)
     if (h := as_real("speed", speed)) == 0.0:
         raise ValueError("`speed` must not be zero: a process that stands still is a constant.")
     if model.n_inputs:

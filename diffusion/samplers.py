@@ -449,7 +449,10 @@ def _prepared(
     name: str, x: ArrayLike, n: int | None, count: int, dtype: DTypeLike | None, rng: Rng
 ) -> tuple[np.ndarray, NormalSource]:
     """Return the path with its first row filled, and the source of noise."""
-    kind = np.dtype(np.float64 if dtype is None else dtype)
+    try:
+        kind = np.dtype(np.float64 if dtype is None else dtype)
+    except TypeError:
+        raise TypeError(f"`dtype` must be float64 or float32; got {dtype!r}.") from None
     if kind not in (np.float32, np.float64):
         raise ValueError(f"`dtype` must be float64 or float32; got {kind}.")
     start = as_points(x, np.shape(x)[-1] if n is None and np.ndim(x) else n or 0, name)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from realization.internal import as_real
+from realization.internal import as_array, as_numbers, as_real
 
 __all__ = ["Field", "ReverseSDE", "checked_field", "reverse_time_sde"]
 
 Field = Callable[[np.ndarray, float], np.ndarray]
+MOST_NOISE = 1e6  # of a reverse equation, as a multiple of its own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,16 +110,18 @@ def reverse_time_sde(
     True
     """
     eta = as_real("eta", eta)
-    if eta < 0:
-        raise ValueError(f"`eta` must not be negative; got {eta:g}.")
+    if not 0 <= eta <= MOST_NOISE:
+        raise ValueError(f"`eta` must not be negative, nor above {MOST_NOISE:g}; got {eta:g}.")
     drift, score = checked_field("drift", drift), checked_field("score", score)
     if divergence is not None:
         divergence = checked_field("divergence", divergence)
     weight = 0.5 * (1.0 + eta**2)
-    constant = None if callable(diffusion) else np.asarray(diffusion, dtype=float)
+    constant = None if callable(diffusion) else _real_matrix(diffusion)
 
     def matrix(x: np.ndarray, t: float) -> np.ndarray:
-        G = np.asarray(diffusion(x, t)) if callable(diffusion) else constant  # pyright: ignore
+        G = constant
+        if callable(diffusion):
+            G = as_numbers("diffusion(x, t)", diffusion(x, t), real=True)
         assert G is not None
         if G.ndim < 2 or G.shape[-2] != x.shape[-1] or G.shape[:-2] not in ((), x.shape[:-1]):
             raise ValueError(
@@ -144,13 +148,18 @@ def reverse_time_sde(
     return ReverseSDE(reverse_drift, reverse_diffusion)
 
 
+def _real_matrix(diffusion: Any) -> np.ndarray:
+    """Return a diffusion that is always the same: finite real numbers."""
+    return as_array("diffusion", as_numbers("diffusion", diffusion, real=True))
+
+
 def checked_field(name: str, field: Field) -> Field:
     """Return the function of (x, t) with its answers checked to have the shape of x."""
     if not callable(field):
         raise TypeError(f"`{name}` must be a function of (x, t); got {type(field).__name__}.")
 
     def checked(x: np.ndarray, t: float) -> np.ndarray:
-        values = np.asarray(field(x, t))
+        values = as_numbers(f"{name}(x, t)", field(x, t), real=True)
         if values.shape != x.shape:
             raise ValueError(
                 f"`{name}` must return the shape of its points, {x.shape}; got {values.shape}."

@@ -79,9 +79,11 @@ def named_models(models: Any, labels: Sequence[str] | None, classes: tuple) -> l
         as_instance("models", model, classes)
     if labels is None:
         labels = [""] if len(listed) == 1 else [f"model {k}" for k in range(1, len(listed) + 1)]
-    if isinstance(labels, str) or len(labels) != len(listed):
-        raise ValueError(f"`labels` must be {len(listed)} names, one per model; got {labels!r}.")
-    return list(zip(listed, labels, strict=True))
+    names = labels if isinstance(labels, (list, tuple)) else []
+    if len(names) != len(listed) or not all(isinstance(name, str) for name in names):
+        wanted = counted(len(listed), "name")
+        raise ValueError(f"`labels` must be a list of {wanted}, one per model; got {labels!r}.")
+    return list(zip(listed, names, strict=True))
 
 
 def channel_pairs(

@@ -42,12 +42,7 @@ def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndar
         raise ValueError(
             f"`{name}` must be a plain array; got {masked}, whose mask would be lost: {fill}."
         )
-    try:
-        raw = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise TypeError(f"`{name}` must be a numeric array; numpy says: {error}.") from None
-    if raw.dtype.kind not in "biufc":
-        raise TypeError(f"`{name}` must be numeric; got dtype {raw.dtype}.")
+    raw = as_numbers(name, value)
     array = np.array(raw, dtype=complex if raw.dtype.kind == "c" else float, order="C")
     if not np.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
         if not allow_nan and np.isnan(array).any():
@@ -57,6 +52,18 @@ def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndar
             where = tuple(int(i) for i in np.argwhere(np.isinf(array))[0])
             raise ValueError(f"`{name}` must be finite; found inf, first at index {where}.")
     return array
+
+
+def as_numbers(name: str, value: Any, *, real: bool = False) -> np.ndarray:
+    """Return numbers as an array of their own type, neither copied nor searched."""
+    try:
+        raw = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise TypeError(f"`{name}` must be a numeric array; numpy says: {error}.") from None
+    if raw.dtype.kind not in ("biuf" if real else "biufc"):
+        kind = "real numbers" if real else "numeric"
+        raise TypeError(f"`{name}` must be {kind}; got dtype {raw.dtype}.")
+    return raw
 
 
 def as_matrix(
@@ -223,6 +230,13 @@ def as_dt(value: Any) -> float:
     if not _finite(value) or value < 0:
         raise ValueError(f"`dt` must be finite and non-negative; got {value}.")
     return float(value)
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """Return True or False; nothing else is taken for one of them."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False; got {value!r}.")
+    return bool(value)
 
 
 def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from ._linalg import symmetrize
 from ._noise import noise_covariances
 from ._signals import initial_state, matching_input, require_real
-from ._validation import as_instance, as_signal, require_discrete
+from ._validation import as_flag, as_instance, as_signal, require_discrete
 from ._words import sized
 from .lyapunov import initial_moments
 from .models import GaussianSSM, InnovationSSM
@@ -135,7 +135,9 @@ def kalman_filter(
     True
     """
     model, y, u = checked_record(model, y, u, "kalman_filter")
-    x_pred, P_pred, _, likelihood = filter_records(model, y, u, hold=steady_state)
+    x_pred, P_pred, _, likelihood = filter_records(
+        model, y, u, hold=as_flag("steady_state", steady_state)
+    )
     C, R = model.C, noise_covariances(model)[1]
     x, P = x_pred[..., :-1, :], P_pred[..., :-1, :, :]
     innovations = y - x @ C.T - u @ model.D.T

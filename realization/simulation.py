@@ -28,6 +28,7 @@ from ._noise import noise_covariances, noise_factor
 from ._signals import initial_state, matching_input, model_input, require_real
 from ._validation import (
     Rng,
+    as_flag,
     as_generator,
     as_instance,
     as_integer,
@@ -172,7 +173,7 @@ def simulate(
     if dt is not None:
         raise ValueError(f"`dt` belongs to the linear record and must be left out; got {dt}.")
     B, D = model.B, model.D
-    if noise:
+    if as_flag("noise", noise):
         if isinstance(model, LinearSSM):
             raise ValueError(
                 "`noise` must be False for a LinearSSM, which has no noise model: make it a "

@@ -198,6 +198,8 @@ def volterra_from_pulses(
     m = as_integer("n_inputs", n_inputs, minimum=1)
     amplitude = as_real("amplitude", amplitude, above=0.0)
     _require_axes(degree, lags, 1, m)
+    if not callable(respond):
+        raise TypeError(f"`respond` must be a function of an input; got {type(respond).__name__}.")
     known: dict[Pulses, np.ndarray] = {}
 
     def response(pulses: Pulses) -> np.ndarray:
@@ -310,6 +312,10 @@ def volterra_from_data(
     _require_axes(degree, lags, p, m)
     if lags >= T:
         raise ValueError(f"`y` must have more than `lags` = {counted(lags, 'sample')}; got {T}.")
+    if not (m and p):
+        raise ValueError(
+            f"`y` and `u` must have at least one channel each; got {p} and {m}: nothing to relate."
+        )
     if not (u**2).mean(axis=tuple(range(u.ndim - 1))).all():
         raise ValueError("`u` must excite every input; one of them is zero throughout.")
     # past[tau - 1]: the inputs tau samples ago, (samples, m)

@@ -195,9 +195,9 @@ class TestBode:
         with pytest.raises(ValueError, match="`omega` must be positive on a logarithmic axis"):
             plot_bode(oscillator(), omega=[0.0, 1.0])
 
-    @pytest.mark.parametrize("labels", [["a", "b"], "a", []])
+    @pytest.mark.parametrize("labels", [["a", "b"], "a", [], [np.ones(2)], 3.0, len])
     def test_labels_one_per_model(self, labels):
-        with pytest.raises(ValueError, match="`labels` must be 1 names, one per model"):
+        with pytest.raises(ValueError, match="`labels` must be a list of 1 name, one per model"):
             plot_bode([oscillator()], labels=labels)
 
 

@@ -1,0 +1,136 @@
+"""Arguments of a wrong kind are refused by name wherever a function, a flag or points are taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import canonical_forms
+import diffusion
+import realization
+
+MODEL = realization.LinearSSM([[0.5]], [[1.0]], [[1.0]])
+SERIES = realization.InnovationSSM([[0.5]], [[1.0]], [[0.3]], [[1.0]])
+NOISY = realization.to_gaussian(SERIES)
+PROCESS = diffusion.OrnsteinUhlenbeck(1.0, 1.0, 2)
+MIXTURE = diffusion.GaussianMixture([1.0], [[0.0, 1.0]], [np.eye(2)])
+EXPLODING = diffusion.VarianceExploding(2)
+POINT = np.zeros(2)
+
+
+class Graph:
+    """An array of a library that asks for a detour, as tensors with gradients do."""
+
+    def __array__(self, *arguments, **options):
+        raise RuntimeError("detach it first")
+
+
+def linear_drift(x, t):
+    return -x
+
+
+def reverse_drift(**changes):
+    parts = {"drift": linear_drift, "diffusion": np.eye(2), "score": linear_drift}
+    return diffusion.reverse_time_sde(**(parts | changes)).drift(POINT, 0.5)
+
+
+def pulses(respond):
+    return realization.volterra_from_pulses(respond, 1, 3, n_inputs=1)
+
+
+@pytest.mark.parametrize("flag", [None, 1, "yes", [True], np.eye(2), 2**80])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda flag: realization.simulate(SERIES, steps=3, noise=flag), "noise"),
+        (lambda flag: realization.kalman_filter(SERIES, POINT, steady_state=flag), "steady_state"),
+        (lambda flag: canonical_forms.modal_form(MODEL, complex=flag), "complex"),
+        (lambda flag: diffusion.retime(NOISY, 2, nearest=flag), "nearest"),
+    ],
+)
+def test_flags_are_true_or_false(call, name, flag):
+    with pytest.raises(TypeError, match=f"`{name}` must be True or False; got "):
+        call(flag)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        PROCESS.score,
+        lambda x, t: MIXTURE.score(x),
+        lambda x, t: MIXTURE.reverse_kernel(PROCESS, x, 0.1, t),
+        lambda x, t: diffusion.sample_forward(PROCESS, x, [0.0, t], rng=0),
+        lambda x, t: diffusion.sample_reverse(PROCESS, x, [t, 0.0], rng=0),
+    ],
+)
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ([np.nan, 1.0], ValueError, r"must be finite, of size 1e\+150 at most; found nan"),
+        ([np.inf, 1.0], ValueError, r"must be finite, of size 1e\+150 at most; found inf"),
+        (
+            [1e300, 1.0],
+            ValueError,
+            r"must be finite, .* found 1e\+300. Use other units, or smaller",
+        ),
+        ([1j, 1.0], TypeError, "must be real numbers; got dtype complex128"),
+        (["a", "b"], TypeError, "must be real numbers; got dtype"),
+        ([[1.0], [1.0, 2.0]], TypeError, "must be a numeric array; numpy says: "),
+        (Graph(), TypeError, "must be a numeric array; numpy says: detach it first"),
+    ],
+)
+def test_points_are_finite_real_numbers(call, x, error, message):
+    with pytest.raises(error, match=r"`\w+` " + message):
+        call(x, 0.5)
+
+
+@pytest.mark.parametrize("t", [None, "1", [0.5], np.nan, np.inf, 10**400, True])
+@pytest.mark.parametrize(
+    "process",
+    [PROCESS, EXPLODING, diffusion.LinearSDE([[-1.0]], lambda t: [[1.0 + t]], P0=[[1.0]])],
+)
+def test_times_are_numbers(process, t):
+    with pytest.raises((TypeError, ValueError), match="`t` must be "):
+        process.coefficients(t)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"diffusion": "x"}, TypeError, "`diffusion` must be real numbers"),
+        ({"diffusion": None}, TypeError, "`diffusion` must be real numbers"),
+        ({"diffusion": 1j * np.eye(2)}, TypeError, "`diffusion` must be real numbers"),
+        ({"diffusion": np.nan * np.eye(2)}, ValueError, "`diffusion` must be finite; found NaN"),
+        ({"diffusion": lambda x, t: Graph()}, TypeError, r"`diffusion\(x, t\)` must be a numeric"),
+        ({"score": lambda x, t: Graph()}, TypeError, r"`score\(x, t\)` must be a numeric array"),
+        ({"drift": lambda x, t: "x"}, TypeError, r"`drift\(x, t\)` must be real numbers"),
+        ({"eta": 1e300}, ValueError, r"`eta` must not be negative, nor above 1e\+06; got 1e\+300"),
+    ],
+)
+def test_parts_of_a_reverse_equation(changes, error, message):
+    with pytest.raises(error, match=message):
+        reverse_drift(**changes)
+
+
+@pytest.mark.parametrize("dtype", [0, "", 2.0, [2], np.zeros(2)])
+def test_types_of_samples(dtype):
+    with pytest.raises(TypeError, match="`dtype` must be float64 or float32; got "):
+        diffusion.sample_reverse(PROCESS, POINT, [1.0, 0.5], dtype=dtype)
+
+
+def test_a_final_state_is_real():
+    with pytest.raises(TypeError, match="`final_state` must be real numbers"):
+        diffusion.sample_backward(NOISY, steps=3, final_state=[1j])
+
+
+@pytest.mark.parametrize("respond", [None, "u", np.eye(2), 3.0])
+def test_what_responds_is_a_function(respond):
+    with pytest.raises(TypeError, match="`respond` must be a function of an input; got "):
+        pulses(respond)
+
+
+def test_a_record_without_channels_relates_nothing():
+    none, some = np.zeros((30, 0)), np.ones((30, 1))
+    for y, u in ((none, some), (some, none)):
+        with pytest.raises(ValueError, match="`y` and `u` must have at least one channel each"):
+            realization.volterra_from_data(y, u, 1, 3)
