@@ -42,9 +42,10 @@ from realization.internal import (
 )
 
 from .data import Experiments
+from .early_stopping import Estimate
 from .local_coordinates import NAMES, System
 from .prediction_error import pem
-from .reidentification import Estimate, subspace_again
+from .reidentification import subspace_again
 from .result import IdentificationResult
 from .validation import in_data_units, require_fitting
 
