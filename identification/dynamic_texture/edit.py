@@ -19,7 +19,7 @@ from realization import (
 from realization.internal import as_instance, as_real, solve_lyapunov, symmetrize
 
 from .model import DynamicTexture, is_observed
-from .decomposition import orthonormal
+from .orthonormalization import orthonormal
 
 __all__ = ["blend", "change_speed", "intensify", "scale_detail"]
 
