@@ -148,7 +148,7 @@ def _measures(page: Page, metrics: TextureMetrics) -> None:
     """Add the tables of what was measured."""
     page.heading("How well it describes the clip")
     page.paragraph(
-        f"Peak signal-to-noise ratios in decibels against 255, on "
+        "Peak signal-to-noise ratios in decibels against 255, on "
         f"{counted(metrics.n_frames, 'frame')}. The basis images alone reach "
         f"{metrics.reconstruction_psnr:.2f} dB, the mean frame {metrics.mean_psnr:.2f} dB."
     )
