@@ -155,3 +155,20 @@ def test_table_of_predictions_was_printed(clip, row):
     cells = " | ".join([persistence, plain, carried, ours, carry])
     page = (DOCS / "theory" / "dynamic_textures.md").read_text()
     assert re.search(rf"^\| {row}, .*? \| {re.escape(cells)} \|$", page, re.MULTILINE)
+
+
+def test_table_of_other_tools_was_printed():
+    printed = (DOCS / "benchmarks" / "peers.txt").read_text()
+    readme = (DOCS.parent / "README.md").read_text()
+    shown = readme[readme.index("## Beside other tools") : readme.index("## Honest limits")]
+    rows = re.findall(r"^\|.*\|$", printed, re.MULTILINE)
+    assert re.findall(r"^\|.*\|$", shown, re.MULTILINE) == rows
+    errors = r"^{} +(\S+) +\S+ \(.*?\) +(\S+) \("
+    for tool, *_, under_feedback, _, _, _ in (row.strip("| ").split(" | ") for row in rows[2:]):
+        name = re.escape(tool.split(" (")[0])
+        for method, percent in re.findall(errors.format(name), printed, re.MULTILINE):
+            if method.lower() != "arx":
+                consistent = method in under_feedback.split(", ")
+                low, high = (0.7, 1.2) if consistent else (4, 53)
+                assert low < float(percent) < high, (tool, method)
+    assert "is chance (0.8 to 1.1 %; others 4 to 53 %)" in shown
