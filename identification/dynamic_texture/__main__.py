@@ -161,6 +161,10 @@ def edit(
 
     with sentences():
         check_target(out, ".npz")
+        if blend is None and weight != 0.5:
+            raise ValueError("--weight needs --blend OTHER, the texture that it is the share of.")
+        if detail == 1.0 and detail_size != 2.0:
+            raise ValueError("--detail-size needs --detail GAIN, what fine structure is to become.")
         edited = _texture(texture)
         if blend is not None:
             edited = blend_textures(edited, _texture(blend), weight)
@@ -250,7 +254,11 @@ def _source(
     )
     height, width, channels = source.shape
     length = "" if source.length is None else f"{counted(source.length, 'frame')} of "
-    kind = "colour" if channels == 3 else "grey"
+    kind = "grey"
+    if channels == 3:
+        frame = next(source.blocks(1))
+        grey = bool((frame == frame[..., :1]).all())
+        kind = "grey stored as colour (--grey makes it one channel)" if grey else "colour"
     typer.echo(f"{clip.name}: {length}{height} x {width}, {kind}, {source.fps:.4g} fps")
     return source
 
@@ -267,14 +275,20 @@ def _numbers(name: str, text: str, separator: str, count: int) -> Any:
 
 def _order(text: str) -> Any:
     """Return the order: a number, a share, or "auto"."""
-    if text.isdecimal():
+    if text == "auto":
+        return text
+    if text.isdecimal() and int(text) > 0:
         return int(text)
     try:
-        return text if text == "auto" else float(text)
+        share = float(text)
     except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
         raise ValueError(
-            f"--order must be 'auto', a whole number or a share below 1; got {text!r}."
-        ) from None
+            "--order must be 'auto', a whole number from 1 or a share between 0 and 1; got "
+            f"{text!r}."
+        )
+    return share
 
 
 def _texture(path: Path) -> Any:
@@ -298,6 +312,11 @@ def _last_frames(clip: Path, texture: Any) -> Any:
     if source.shape != texture.frame_shape:
         typer.echo(f"note: {clip.name} is made {height} x {width}, as the texture is", err=True)
         source = read_video(clip, size=(height, width), grey=len(texture.shape) == 2)
+        if source.shape != texture.frame_shape:
+            raise ValueError(
+                f"--after must be a clip in colour, as the texture is; {clip.name} is grey. Take "
+                "another clip, or learn the texture with --grey."
+            )
     last = np.empty((0, *source.shape), source.dtype)
     for block in source.blocks(32):
         last = np.concatenate([last, block])[-CONTINUED:]

@@ -208,7 +208,7 @@ def test_report_without_a_clip(folder, tmp_path):
         ),
         (
             ("learn", "{}/grey clip.npz", "--out", "{}/a.npz", "--order", "many"),
-            "--order must be 'auto', a whole number or a share below 1; got 'many'",
+            "--order must be 'auto', a whole number from 1 or a share between 0 and 1; got 'many'",
         ),
         (("learn", "{}/grey clip.npz", "--out", "{}/a.npz", "--stop", 1), "at least 3 frames"),
         (("learn", "{}/grey.npz", "--out", "{}/a.npz"), "must hold an array 'frames'"),
@@ -235,6 +235,41 @@ def test_errors_are_sentences(folder, arguments, message):
     assert outcome.exit_code == 1
     assert re.search(message, outcome.output)
     assert "Traceback" not in outcome.output
+
+
+@pytest.mark.parametrize("order", ["0", "-3", "1.5", "nan", "²"])
+def test_wrong_orders(folder, order):
+    clip, out = folder / "grey clip.npz", folder / "never.npz"
+    outcome = command("learn", clip, f"--order={order}", "--out", out)
+    assert outcome.exit_code == 1
+    assert f"from 1 or a share between 0 and 1; got '{order}'" in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("edit", "{}/grey.npz", "--weight", "0.3", "--out", "{}/a.npz"), "--weight needs --blend"),
+        (
+            ("edit", "{}/grey.npz", "--detail-size", "3", "--out", "{}/a.npz"),
+            "--detail-size needs --detail",
+        ),
+        (
+            ("synth", "{}/colour.npz", "--after", "{}/grey clip.npz", "--out", "{}/a.npz"),
+            "--after must be a clip in colour, as the texture is; grey clip.npz is grey",
+        ),
+    ],
+)
+def test_options_that_say_nothing_are_refused(folder, arguments, message):
+    outcome = command(*(argument.format(folder) for argument in arguments))
+    assert outcome.exit_code == 1
+    assert message in outcome.output
+
+
+def test_grey_animations_are_announced_as_grey(folder, tmp_path):
+    with open_writer(tmp_path / "a.gif", (16, 24, 1), 25) as writer:
+        writer.write(next(read_video(folder / "grey clip.npz").blocks(9)))
+    printed = succeed("learn", tmp_path / "a.gif", "--order", 1, "--out", tmp_path / "a.npz")
+    assert "a.gif: 9 frames of 16 x 24, grey stored as colour (--grey makes" in printed
 
 
 def test_warnings_are_notes(folder, tmp_path):
