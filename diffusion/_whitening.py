@@ -103,6 +103,9 @@ def stationary_link(
     return Link(rows[:, :r].T, rest[:, :r].T, output @ rows.T, output @ rest.T)
 
 
+LARGEST_RECORD = 1e100
+
+
 def run_filter(
     links: list[Link], deviations: np.ndarray, r: int
 ) -> tuple[list[np.ndarray], list[np.ndarray], float]:
@@ -126,6 +129,11 @@ def run_filter(
     log_likelihood : float
         Of the observed entries.
     """
+    if not np.nansum(np.abs(deviations)) < LARGEST_RECORD:
+        raise ValueError(
+            f"`y` must be of size {LARGEST_RECORD:g} at most, so that its squares are numbers; "
+            "found larger samples. Express it in other units."
+        )
     z, L = [np.zeros(r)], [np.eye(r)]
     log_likelihood = 0.0
     for step, (link, y) in enumerate(zip(links, deviations, strict=True)):

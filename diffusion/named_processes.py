@@ -18,7 +18,7 @@ import numpy as np
 
 from realization.internal import as_integer, as_real
 
-from ._linear_process import LinearProcess
+from ._linear_process import LinearProcess, as_interval
 from .processes import constant_moments
 
 __all__ = [
@@ -60,12 +60,17 @@ class _Isotropic(LinearProcess):
         G : (n, n) ndarray
             Diffusion matrix.
         """
-        phi, g = self._rates(as_real("t", t))
+        t = as_interval(0.0, t)[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            phi, g = self._rates(t)
+        _require_range(t, phi, g)
         identity = np.eye(self.n_states)
         return phi * identity, np.zeros(self.n_states), g * identity
 
     def _move(self, s: float, t: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        a, q = self._scalars(s, t)
+        with np.errstate(over="ignore", invalid="ignore"):
+            a, q = self._scalars(s, t)
+        _require_range(t, a, q)
         identity = np.eye(self.n_states)
         return a * identity, np.zeros(self.n_states), q * identity
 
@@ -409,3 +414,12 @@ class CriticallyDampedLangevin(LinearProcess):
 
     def _stationary_covariance(self) -> np.ndarray:
         return np.diag(np.repeat([1.0, self.mass], self.n))
+
+
+def _require_range(t: float, *values: float) -> None:
+    """Raise if a schedule has left the numbers at time t."""
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"`t` = {t:g} is so late that the noise of this process is no longer a number: its "
+            "schedule is made for times in [0, 1]. Take an earlier time."
+        )

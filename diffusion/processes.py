@@ -99,8 +99,7 @@ class LinearSDE(LinearProcess):
         G = G if callable(G) else as_matrix("G", G, (n, None), because=because)
         f = f if callable(f) else as_matrix("f", f, (n,), because=because)
         self._store(F=F, G=G, f=f)
-        if callable(F) or callable(G) or callable(f):
-            self.coefficients(0.0)
+        self.coefficients(0.0)
         self._set_law(n)
 
     @classmethod
@@ -194,6 +193,8 @@ class LinearSDE(LinearProcess):
         because = f"to match `F` ({n}, {n})"
         f = as_matrix("f", self.f(t), (n,), because=because) if callable(self.f) else self.f
         G = as_matrix("G", self.G(t), (n, None), because=because) if callable(self.G) else self.G
+        if any(np.iscomplexobj(part) for part in (F, f, G) if part is not None):
+            raise TypeError("`F`, `f` and `G` must be real; got complex numbers.")
         return F, f, G  # pyright: ignore[reportReturnType]
 
     def _move(self, s: float, t: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -217,8 +217,8 @@ def is_positive_real(cov: CovarianceModel, *, tol: float = 1e-10) -> PositiveRea
     True
     """
     as_instance("cov", cov, (CovarianceModel,))
-    if tol != 0.0:
-        tol = as_real("tol", tol, above=0.0)
+    if as_real("tol", tol) < 0:
+        raise ValueError(f"`tol` must be at least 0; got {tol:g}.")
     margin, frequency, size = _smallest_density(cov)
     return PositiveRealTest(bool(margin >= -tol * size), margin, frequency)
 

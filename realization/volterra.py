@@ -316,6 +316,12 @@ def volterra_from_data(
         raise ValueError(
             f"`y` and `u` must have at least one channel each; got {p} and {m}: nothing to relate."
         )
+    for name, signal in (("y", y), ("u", u)):
+        if not np.isfinite(np.vdot(signal, signal)):
+            raise ValueError(
+                f"`{name}` must have samples whose squares are finite numbers; found one of size "
+                f"{np.abs(signal).max():.3g}. Express it in other units."
+            )
     if not (u**2).mean(axis=tuple(range(u.ndim - 1))).all():
         raise ValueError("`u` must excite every input; one of them is zero throughout.")
     # past[tau - 1]: the inputs tau samples ago, (samples, m)

@@ -134,3 +134,41 @@ def test_a_record_without_channels_relates_nothing():
     for y, u in ((none, some), (some, none)):
         with pytest.raises(ValueError, match="`y` and `u` must have at least one channel each"):
             realization.volterra_from_data(y, u, 1, 3)
+
+
+def test_a_time_beyond_the_schedule():
+    with pytest.raises(
+        ValueError, match=r"`t` = 1000 is so late that the noise .* an earlier time"
+    ):
+        EXPLODING.coefficients(1e3)
+    with pytest.raises(ValueError, match=r"`t` = 1000 is so late"):
+        EXPLODING.marginal(1e3)
+    with pytest.raises(ValueError, match="must satisfy 0 <= s <= t"):
+        EXPLODING.coefficients(-1.0)
+
+
+@pytest.mark.parametrize("part", ["F", "G", "f"])
+@pytest.mark.parametrize("varies", [False, True])
+def test_coefficients_are_real(part, varies):
+    parts = {"F": -np.eye(2), "G": np.eye(2), "f": np.zeros(2), "P0": np.eye(2)}
+    value = 1j * parts[part]
+    with pytest.raises(TypeError, match="`F`, `f` and `G` must be real; got complex"):
+        diffusion.LinearSDE(**(parts | {part: (lambda t: value) if varies else value}))
+
+
+def test_records_of_which_no_squares_can_be_taken():
+    y = np.full((30, 1), 1e200)
+    with pytest.raises(ValueError, match=r"`y` must be of size 1e\+100 at most.* other units"):
+        diffusion.two_filter_smooth(NOISY, y)
+    for first, second, name in ((y, y / y, "y"), (y / y, y, "u")):
+        with pytest.raises(
+            ValueError, match=rf"`{name}` must have samples whose squares .*1e\+200"
+        ):
+            realization.volterra_from_data(first, second, 1, 3)
+
+
+@pytest.mark.parametrize("tol", [np.eye(2), None, "0", -1.0, np.nan])
+def test_tolerance_of_positive_realness(tol):
+    covariances = realization.to_covariance(SERIES)
+    with pytest.raises((TypeError, ValueError), match="`tol` must"):
+        realization.is_positive_real(covariances, tol=tol)
