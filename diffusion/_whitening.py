@@ -147,11 +147,19 @@ def run_filter(
                 "out, or give `R` their measurement noise.",
                 residual=0.0,
             )
-        white = given.inverse @ (y[seen] - link.C[seen] @ z[-1])
-        z.append(link.A @ z[-1] + target @ (given.rows.T @ white))
+        with np.errstate(over="ignore", invalid="ignore"):
+            white = given.inverse @ (y[seen] - link.C[seen] @ z[-1])
+            z.append(link.A @ z[-1] + target @ (given.rows.T @ white))
+            power = float(white @ white)
+        if not np.isfinite(power):
+            raise AccuracyError(
+                f"The filter overflows at step {step}: its innovations grow, as with a predictor "
+                "that is unstable. Find the innovations model of the same process first.",
+                residual=np.inf,
+            )
         L.append(triangular_factor((target @ given.rest.T).T).T)
         size = np.linalg.slogdet(given.factor)[1] if seen.any() else 0.0
-        log_likelihood -= 0.5 * (seen.sum() * np.log(2 * np.pi) + white @ white) + size
+        log_likelihood -= 0.5 * (seen.sum() * np.log(2 * np.pi) + power) + size
     return z, L, float(log_likelihood)
 
 

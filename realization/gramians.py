@@ -389,11 +389,12 @@ def _solve(A: np.ndarray, N: np.ndarray, W: np.ndarray, dt: float) -> np.ndarray
         P = symmetrize(np.linalg.solve(L - S, W.ravel()).reshape(n, n))
     else:
         P = _solve_iteratively(A, N, W, dt)
-    linear = A @ P @ A.T - P if dt > 0 else A @ P + P @ A.T
-    size = np.linalg.norm(A) ** 2 + 1 if dt > 0 else 2 * np.linalg.norm(A)
-    scale = (size + np.linalg.norm(N) ** 2) * np.linalg.norm(P) + np.linalg.norm(W)
-    error = np.linalg.norm(linear + _input_part(N, P) + W)
-    residual = float(error / scale) if scale > 0 else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # then the residual is no number
+        linear = A @ P @ A.T - P if dt > 0 else A @ P + P @ A.T
+        size = np.linalg.norm(A) ** 2 + 1 if dt > 0 else 2 * np.linalg.norm(A)
+        scale = (size + np.linalg.norm(N) ** 2) * np.linalg.norm(P) + np.linalg.norm(W)
+        error = np.linalg.norm(linear + _input_part(N, P) + W)
+        residual = float(error / scale) if scale > 0 else 0.0
     if not residual <= 1e-8:
         raise AccuracyError(
             f"The Gramian has relative residual {residual:.2e}. Likely causes: (a) the existence "

@@ -172,3 +172,20 @@ def test_tolerance_of_positive_realness(tol):
     covariances = realization.to_covariance(SERIES)
     with pytest.raises((TypeError, ValueError), match="`tol` must"):
         realization.is_positive_real(covariances, tol=tol)
+
+
+def test_a_filter_that_overflows_is_told():
+    wild = realization.InnovationSSM(
+        [[0.5, 1e12], [0.0, 0.5]], [[1.0, 0.4]], [[0.1], [0.2]], [[1.0]]
+    )
+    with pytest.raises(
+        realization.AccuracyError, match=r"The filter overflows at step \d+: .* inno"
+    ):
+        diffusion.two_filter_smooth(wild, np.random.default_rng(0).standard_normal(30))
+
+
+def test_gramians_of_models_in_mixed_units():
+    B, C = np.array([[1e150], [1e-150]]), np.array([[1e-150, 1e150]])
+    A, N = np.diag([0.5, 0.3]), np.diag([0.1, 0.1])
+    P, _ = realization.bilinear_gramians(realization.BilinearSSM(A, [N], B, C))
+    np.testing.assert_allclose(P, B @ B.T / (1 - np.outer([0.5, 0.3], [0.5, 0.3]) - 0.01))
