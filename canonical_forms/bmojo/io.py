@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from realization.internal import require_path
+from realization.internal import require_file, require_target
 
 from .layer import BMojoLayer
 from .options import as_device
@@ -71,7 +71,7 @@ def save(layer: BMojoLayer | BMojoStack, path: str | os.PathLike[str]) -> None:
     name = type(layer).__name__
     if CLASSES.get(name) is not type(layer):
         raise TypeError(f"`layer` must be a {' or a '.join(CLASSES)}; got {name}.")
-    require_path(path)
+    require_target(path)
     config, provenance = _description(layer)
     metadata = {
         "format": str(FORMAT),
@@ -82,7 +82,7 @@ def save(layer: BMojoLayer | BMojoStack, path: str | os.PathLike[str]) -> None:
     tensors = {key: value.detach().contiguous() for key, value in layer.state_dict().items()}
     try:
         save_file(tensors, path, metadata)
-    except SafetensorError as error:
+    except SafetensorError as error:  # of the disk: the rest was looked at before
         raise OSError(f"`path` must name a file that can be written: {error}") from None
     except RuntimeError:  # all that safetensors raises it for
         raise ValueError(
@@ -118,10 +118,8 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str | None = No
     --------
     save : The way there, with an example.
     """
-    require_path(path)
+    require_file(path)
     where, device = os.fspath(path), as_device(device)
-    with open(path, "rb"):  # says what is wrong with the name in Python's own words
-        pass
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}

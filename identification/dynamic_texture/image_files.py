@@ -61,7 +61,8 @@ class FolderReader:
         found = [p for p in path.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != "."]
         if not found:
             raise ValueError(
-                f"the folder {path.name} must hold images ({', '.join(IMAGES)}); it holds none."
+                f"the folder {path.resolve().name} must hold images ({', '.join(IMAGES)}); it holds "
+                "none."
             )
         return cls(f"the folder {path.name}", None, tuple(sorted(found, key=_natural)))
 
@@ -126,7 +127,9 @@ class FolderSink:
         """Return the sink of a folder, made where it is missing."""
         path.mkdir(exist_ok=True)
         if any(path.iterdir()):
-            raise ValueError(f"the folder {path.name} must be empty: the frames are numbered anew.")
+            raise ValueError(
+                f"the folder {path.resolve().name} must be empty: the frames are numbered anew."
+            )
         return cls(path)
 
     def write(self, frames: np.ndarray) -> None:

@@ -14,7 +14,7 @@ each divided by the number of pixels, averaged over the frames, as decibels agai
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,7 +203,7 @@ def evaluate(
     True
     """
     as_instance("texture", texture, (DynamicTexture,))
-    if isinstance(horizons, str) or not isinstance(horizons, Iterable):
+    if not isinstance(horizons, (list, tuple, range)) and np.ndim(horizons) != 1:
         raise TypeError(f"`horizons` must be a list of integers, as [1, 5]; got {horizons!r}.")
     wanted = [as_integer("horizons", k, minimum=1) for k in horizons]
     source = read_video(video)

@@ -82,7 +82,8 @@ def integers(
     name: str, values: Any, words: tuple[str, ...], minima: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Return a tuple of integers, each at least its minimum."""
-    if not isinstance(values, (tuple, list, np.ndarray)) or np.shape(values) != (len(words),):
+    listed = isinstance(values, (tuple, list)) or (isinstance(values, np.ndarray) and values.ndim)
+    if not listed or len(values) != len(words):
         raise ValueError(f"`{name}` must be ({', '.join(words)}); got {values!r}.")
     return tuple(
         as_integer(f"{name}: {word}", value, minimum=minimum)
@@ -106,6 +107,8 @@ def _resized(frame: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
             np.ascontiguousarray(frame.squeeze(2) if frame.shape[2] == 1 else frame)
         )
         return np.asarray(image.resize(to, way)).reshape(*size, frame.shape[2])
-    channels = [Image.fromarray(channel) for channel in np.moveaxis(frame, 2, 0).astype(np.float32)]
+    with np.errstate(over="ignore"):  # infinite pixels are refused when they are read
+        planes = np.moveaxis(frame, 2, 0).astype(np.float32)
+    channels = [Image.fromarray(plane) for plane in planes]
     resized = [np.asarray(channel.resize(to, way)) for channel in channels]
     return np.stack(resized, 2).astype(frame.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -124,7 +124,7 @@ class VideoWriter:
                     self._partial.replace(self._path)
         finally:
             sink.discard()
-            if self._partial.is_file():
+            with suppress(OSError):  # it is there only after an error; a folder stays
                 self._partial.unlink()
 
     @contextmanager

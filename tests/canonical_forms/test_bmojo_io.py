@@ -116,12 +116,16 @@ def test_shared_tensors_are_not_saved(tmp_path):
 
 
 def test_places_that_cannot_be_written_or_read(tmp_path):
-    with pytest.raises(OSError, match=r"`path` must name a file that can be written: .*directory"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .* to write .*: make it"):
         save(BMojoLayer(2), tmp_path / "no" / "layer")
-    with pytest.raises(OSError, match=r"`path` must name a file that can be written: .*directory"):
+    with pytest.raises(IsADirectoryError, match="is a folder: name a file in it"):
         save(BMojoLayer(2), tmp_path)
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(OSError, match=r"`path` must name a file that can be written: .*too long"):
+        save(BMojoLayer(2), tmp_path / ("x" * 250 + ".safetensors"))
+    with pytest.raises(IsADirectoryError, match=r"`path` must name a file; .* is a folder"):
         load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="`path` must name a file that exists"):
+        load(tmp_path / "no")
 
 
 def test_foreign_files(tmp_path):

@@ -76,7 +76,7 @@ def test_wrong_starts():
         synthesize(TEXTURE, 3, start=CLIP * np.nan)
 
 
-@pytest.mark.parametrize("horizons", [3, None, "12", 2.5])
+@pytest.mark.parametrize("horizons", [3, None, "12", 2.5, np.array(3)])
 def test_horizons_are_a_list(horizons):
     with pytest.raises(TypeError, match=r"`horizons` must be a list of integers, as \[1, 5\]; got"):
         evaluate(TEXTURE, CLIP, horizons=horizons)
@@ -159,6 +159,11 @@ def test_images_that_are_none(tmp_path):
     (tmp_path / "1.png").mkdir()
     with pytest.raises(ValueError, match=r"1\.png is damaged .* Is a directory"):
         frames_of(tmp_path)
+
+
+def test_pixels_that_overflow_when_they_are_resized():
+    with pytest.raises(ValueError, match="`video` must hold finite numbers; frame 0 does not"):
+        next(read_video(np.full((3, 4, 4), 1e300), size=(2, 2)).blocks(3))
 
 
 def test_files_that_are_gone(tmp_path):

@@ -139,6 +139,7 @@ def test_wrong_videos(video, error, message):
         ),
         ({"crop": (0, 0, 5)}, ValueError, r"`crop` must be \(top, left, height, width\)"),
         ({"size": 5}, ValueError, r"`size` must be \(height, width\)"),
+        ({"size": np.array(5)}, ValueError, r"`size` must be \(height, width\); got array"),
         ({"size": (0, 5)}, ValueError, "`size: height` must be at least 1"),
     ],
 )

@@ -116,6 +116,15 @@ def test_missing_encoder_is_said(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_names_that_are_too_long(tmp_path):
+    path = tmp_path / ("x" * 249 + ".npz")  # the file, but not the one that it is written as
+    with (
+        pytest.raises(OSError, match=r"`path` must name a file that can be written.* too long"),
+        open_writer(path, (8, 8, 3), 25) as writer,
+    ):
+        writer.write(smooth_clip(3, 8, 8))
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".gif", ".mp4", ""])
 def test_a_film_is_written_within_its_with_statement(tmp_path, suffix):
     if suffix == ".mp4":
