@@ -22,6 +22,7 @@ from realization.internal import Progress, as_choice, as_integer
 from .data import Experiments
 from .evidence import record_evidence
 from .gauss_newton import Solution, minimize
+from .held_out import held_out_blocks
 from .linearization import NOISE_FLOOR, Problem, run_chunks
 from .local_coordinates import System
 from .prediction_error import pem
@@ -202,7 +203,7 @@ def bilinear_id(
         if method == "pem":
             return bilinear
         scores = []
-        for train, test in _halves(data):
+        for train, test in reversed(held_out_blocks(data, 2)):
             half = _linear(train, options)
             scores.append(_gain(half, _bilinear(train, options, half), test, options))
             bar.update()
@@ -356,21 +357,6 @@ def _with_products(data: Experiments, states: tuple[np.ndarray, ...]) -> Experim
     )
     names = tuple(f"u{k}" for k in range(inputs[0].shape[1]))
     return replace(data, u=inputs, input_names=names)
-
-
-def _halves(data: Experiments) -> list[tuple[Experiments, Experiments]]:
-    """Return (train, test) twice: the first halves of all runs and the second, and exchanged."""
-    middle = [run.shape[0] // 2 for run in data.y]
-
-    def part(late: bool) -> Experiments:
-        cuts = [slice(k, None) if late else slice(k) for k in middle]
-        return replace(
-            data,
-            y=tuple(run[cut] for run, cut in zip(data.y, cuts, strict=True)),
-            u=tuple(run[cut] for run, cut in zip(data.u, cuts, strict=True)),
-        )
-
-    return [(part(False), part(True)), (part(True), part(False))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

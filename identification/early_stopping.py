@@ -17,6 +17,7 @@ import numpy as np
 
 from .data import Experiments
 from .gauss_newton import Solution, criterion, minimize
+from .held_out import held_out_blocks
 from .linearization import Problem, linearize
 from .local_coordinates import System, local_basis
 from .result import IdentificationResult
@@ -51,15 +52,8 @@ def steps_by_held_out(
     report : callable
         Called after each outer step.
     """
-    blocks = [_block(data, k) for k in range(BLOCKS)]
     curves, tolerance = [], 0.0
-    for k, held_out in enumerate(blocks):
-        others = [block for j, block in enumerate(blocks) if j != k]
-        training = replace(
-            data,
-            y=tuple(run for block in others for run in block.y),
-            u=tuple(run for block in others for run in block.u),
-        )
+    for training, held_out in held_out_blocks(data, BLOCKS):
         start = identify(training)
         problem, system = build(start, training)
         path: list[Solution] = []
@@ -82,15 +76,6 @@ def steps_by_held_out(
     mean = ended.mean(axis=0)
     last = int(np.flatnonzero(mean <= mean.min() + tolerance)[-1])
     return last if last < length - 1 else max_iterations
-
-
-def _block(data: Experiments, k: int) -> Experiments:
-    """Return block k of every run."""
-
-    def cut(run: np.ndarray) -> np.ndarray:
-        return run[run.shape[0] * k // BLOCKS : run.shape[0] * (k + 1) // BLOCKS]
-
-    return replace(data, y=tuple(map(cut, data.y)), u=tuple(map(cut, data.u)))
 
 
 def _held_out_criterion(problem: Problem, point: Solution) -> float:

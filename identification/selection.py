@@ -12,7 +12,6 @@ choice and every score is kept, nothing is random, and no data but the estimatio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from realization.internal import Progress
 from .data import Experiments
 from .error_minimization import unrefined
 from .hankel_factor import HankelFactor
+from .held_out import held_out_blocks
 from .projections import FactorBlocks
 from .result import IdentificationResult, Trial
 from .validation import MAX_GROWTH, fitted_output, growth
@@ -50,13 +50,15 @@ Key = tuple[str, int, int, bool]  # method, horizon, order, refined
 
 
 class _Folds:
-    """The blocks of the record, their factors by horizon, and the scores so far."""
+    """The blocks of the record, the rest without each, factors by horizon, the scores so far."""
 
     def __init__(self, data: Experiments, estimate: Estimate, focus: str, remove_means: bool):
         self.estimate, self.remove_means = estimate, remove_means
         self.standard_errors = STANDARD_ERRORS[focus]
         self.horizon_scored = np.inf if focus == "simulation" else 1
-        self.blocks = [_block(data, k) for k in range(FOLDS)]
+        pairs = held_out_blocks(data, FOLDS)
+        self.rest = [rest for rest, _ in pairs]
+        self.blocks = [block for _, block in pairs]
         self.spread = sum(
             np.sum((y - y.mean(0)) ** 2, axis=0) for b in self.blocks for y in b.y if len(y)
         )
@@ -88,7 +90,7 @@ class _Folds:
         for k in others[1:]:
             factor = factor.merge(self.factors[horizon][k])
         blocks = FactorBlocks.from_factor(factor, remove_means=self.remove_means)
-        for order, model, offset in self.estimate(method, blocks, self._without(fold), new):
+        for order, model, offset in self.estimate(method, blocks, self.rest[fold], new):
             self._score((method, horizon, order, False), fold, model, offset)
 
     def refine(self, trial: Trial, refine: Refine) -> None:
@@ -96,20 +98,11 @@ class _Folds:
         key = (trial.method, trial.horizon, trial.order)
         for fold in range(FOLDS):
             model, offset = self.models[*key, False][fold]
-            found = refine(unrefined(model, offset), self._without(fold))
+            found = refine(unrefined(model, offset), self.rest[fold])
             if found is None:
                 return
             assert isinstance(found.model, InnovationSSM)
             self._score((*key, True), fold, found.model, found.offset[0])
-
-    def _without(self, fold: int) -> Experiments:
-        """Return the record without one block, as separate runs."""
-        others = [block for k, block in enumerate(self.blocks) if k != fold]
-        return replace(
-            self.blocks[0],
-            y=tuple(run for block in others for run in block.y),
-            u=tuple(run for block in others for run in block.u),
-        )
 
     def _score(self, key: Key, fold: int, model: InnovationSSM, offset: np.ndarray | float) -> None:
         """Keep a model and its errors on a block, if no better one of its kind is known."""
@@ -263,12 +256,3 @@ def _possible(data: Experiments, horizon: int, orders: Sequence[int]) -> list[in
     """Return the orders that a horizon allows."""
     limit = min(data.n_outputs * (horizon - 1), horizon * (data.n_outputs + data.n_inputs))
     return [n for n in orders if n <= limit]
-
-
-def _block(data: Experiments, k: int) -> Experiments:
-    """Return block k of every run."""
-
-    def cut(run: np.ndarray) -> np.ndarray:
-        return run[run.shape[0] * k // FOLDS : run.shape[0] * (k + 1) // FOLDS]
-
-    return replace(data, y=tuple(map(cut, data.y)), u=tuple(map(cut, data.u)))
