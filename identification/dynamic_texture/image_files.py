@@ -61,8 +61,8 @@ class FolderReader:
         found = [p for p in path.iterdir() if p.suffix.lower() in IMAGES and p.name[0] != "."]
         if not found:
             raise ValueError(
-                f"the folder {path.resolve().name} must hold images ({', '.join(IMAGES)}); it holds "
-                "none."
+                f"the folder {path.resolve().name} must hold images ({', '.join(IMAGES)}); it "
+                "holds none."
             )
         return cls(f"the folder {path.name}", None, tuple(sorted(found, key=_natural)))
 
