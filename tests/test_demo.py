@@ -130,8 +130,8 @@ def test_no_file(demo, tmp_path):
 def test_its_own_examples(demo, tmp_path, capsys):
     assert demo("--out", tmp_path) in (0, None)
     printed = capsys.readouterr().out
-    assert "outputs sunspots; no inputs" in printed
-    assert "outputs y1, y2; inputs u1, u2" in printed
+    assert "outputs ['sunspots'], 0 inputs" in printed
+    assert "outputs ['y1', 'y2'], inputs ['u1', 'u2']" in printed
     assert "independence of past inputs, lags 0..25: pass" in printed
     for name in ("sunspots", "plant"):
         assert realization.load(tmp_path / f"{name}_model.npz").n_states > 1
