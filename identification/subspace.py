@@ -2,12 +2,14 @@ r"""Subspace identification: the front door, and the algorithm in the order of i
 
     1  check the data, subtract offsets              Experiments
     2  compress them                                 HankelFactor
-    3  decompose the future explained by the past    weighted_subspace
-    4  choose the order                              order_table
+    3  decompose the future explained by the past    candidates
+    4  choose the order
     5  A and C from the shift of the observability matrix
-    6  K and Re from the state residuals             kalman_gain
-    7  B, D and x0                                   input_matrices
+    6  K and Re from the state residuals
+    7  B, D and x0
     8  the model, its fits and what must be said     IdentificationResult
+
+What is left open (method, horizon, order) is chosen by ``search`` before step 2.
 
 Sources: Van Overschee and De Moor, *Subspace Identification for Linear Systems* (1996); Verhaegen,
 Automatica 30 (1994), PO-MOESP; Larimore (1990), CVA; Viberg, Automatica 31 (1995), IVM. The
@@ -16,39 +18,35 @@ definitions are those of SLICOT's IB01AD, IB01BD and IB01CD, with the same numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
-from realization import InnovationSSM, UnstableModelError
-from realization.internal import as_choice, as_dt, as_integer, stability_margin
+from realization.internal import as_choice, as_dt, as_integer
 
-from .closed_loop import CLOSED_LOOP, ClosedLoopMethod, StateMap, StateRegression, state_map
+from .candidates import METHODS, Candidate, Method, Plan, candidates, estimates
+from .closed_loop import CLOSED_LOOP
 from .data import Experiments
 from .data_checks import data_warnings, suspected_feedback
 from .error_minimization import unrefined
 from .evidence import record_evidence
 from .hankel_factor import HankelFactor
-from .input_matrices import InputMatrices, from_data, from_factor, initial_state
-from .model_repair import add_input_delay, stability_warnings, stabilize
-from .noise_model import kalman_gain
-from .observability_shift import shifted, table_of_orders
-from .order import CRITERIA, OrderTable
-from .preparation import OrderError, checked_data, horizons, prepared, require_order, require_rank
-from .projections import WEIGHTS, FactorBlocks, Weight, WeightedSubspace, weighted_subspace
+from .input_matrices import initial_state
+from .model_repair import add_input_delay, stability_warnings
+from .order import CRITERIA
+from .preparation import checked_data, horizons, prepared, require_order
+from .projections import WEIGHTS, FactorBlocks, Weight
 from .refinement import refined
 from .result import IdentificationResult, Trial
 from .selection import Refine, search
 from .threads import one_blas_thread
-from .validation import MAX_GROWTH, growth, record_fit, residual_covariance
+from .validation import residual_covariance
 
 __all__ = ["subspace_id"]
 
-Method = Weight | ClosedLoopMethod
-METHODS: tuple[Method, ...] = (*WEIGHTS, *CLOSED_LOOP)
 SEARCHED: tuple[Method, ...] = ("n4sid", "moesp", "cva", "ssarx", "pbsid")  # by method="auto"
 TO_PREDICT: tuple[Method, ...] = (*SEARCHED, "regularized_arx")  # the same, with open order
 
@@ -197,6 +195,7 @@ def subspace_id(
     refining = refine if method == bd == "auto" else None
     if bd == "auto":
         bd = "factor" if data is None or method == "n4sid" else focus
+    # the methods: under feedback those that allow for it
     feedback = ""
     if method == "auto":
         feedback = suspected_feedback(
@@ -207,16 +206,12 @@ def subspace_id(
             methods = ("pbsid",) if feedback else ("moesp",)
     else:
         methods = (weight,) if weight is not None and method in WEIGHTS else (method,)
-    plan = _Plan(order, criterion, weight, bd, focus, feedthrough, stable, offset == "estimate")
-    # method="auto": what is left open is chosen on held-out blocks of the record
+    plan = Plan(order, criterion, weight, bd, focus, feedthrough, stable, offset == "estimate")
+    # what is left open, on held-out blocks of the record
     trials: tuple[Trial, ...] = ()
     held_out = method == "auto" or (criterion == "cv" and order == "auto")
     if held_out and factor is None and data is not None:
-        tried: Sequence[Method] = methods
-        if method == "auto":
-            wanted = TO_PREDICT if order == "auto" and focus == "prediction" else SEARCHED
-            tried = [one for one in wanted if one in methods]
-        trials = _trials(plan, data, tried, past, future, refining, progress)
+        trials = _trials(plan, data, methods, past, future, refining, progress)
     if trials:
         methods = (trials[0].method,)  # pyright: ignore[reportAssignmentType]
         past = future = trials[0].horizon
@@ -228,24 +223,10 @@ def subspace_id(
         factor = HankelFactor.from_experiments(data, past=past, future=future)
     elif past is not None or future is not None:
         raise ValueError("`past` and `future` are those of the `factor`; leave them out.")
-    require_order(blocks := FactorBlocks.from_factor(factor, remove_means=plan.offset), plan.order)
-    # 3-7 the candidates: one per method, two where an unstable A is simulated
-    found: list[_Candidate] = []
-    for one in methods:
-        try:
-            found += _candidates(one, plan, blocks, data)
-        except OrderError:
-            if len(methods) == 1:
-                raise
-    if not found:
-        raise UnstableModelError(
-            f"every estimated model of order {order} is so unstable that its {bd} over the record "
-            "means nothing. Use bd='factor', another order, or remove trends from the data first.",
-            stability_margin=-np.inf,
-        )
-    if data is not None and len(found) > 1:
-        found.sort(key=lambda c: -_score(c, data, focus))
-    best = found[0]
+    blocks = FactorBlocks.from_factor(factor, remove_means=plan.offset)
+    require_order(blocks, plan.order)
+    # 3-7 the models that the methods offer
+    best = candidates(methods, plan, blocks, data)[0]
     if trials and trials[0].refined:
         assert data is not None
         best = best.after(refine(unrefined(best.model, best.inputs.y_offset), data, least=1))
@@ -271,43 +252,8 @@ def subspace_id(
     return _result(best, trials, options, raw, data, (y0, u0), factor)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    """The options that every candidate shares."""
-
-    order: int | Literal["auto"]
-    criterion: str
-    weight: str | None
-    route: str
-    focus: str
-    feedthrough: bool
-    stable: bool
-    offset: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidate:
-    """One model of the record."""
-
-    method: str
-    model: InnovationSSM
-    inputs: InputMatrices
-    table: OrderTable | None
-    singular_values: np.ndarray
-    warnings: tuple[str, ...]
-    covariance: np.ndarray | None = None
-
-    def after(self, found: IdentificationResult | None) -> _Candidate:
-        """Return the candidate with a refined model, if there is one."""
-        if found is None:
-            return self
-        model, said = found.model, self.inputs.warnings
-        inputs = InputMatrices(model.B, model.D, found.x0, found.offset[0], said)
-        return replace(self, model=model, inputs=inputs, covariance=found.covariance)
-
-
 def _trials(
-    plan: _Plan,
+    plan: Plan,
     data: Experiments,
     methods: Sequence[Method],
     past: int | None,
@@ -318,9 +264,12 @@ def _trials(
     """Return what was tried on held-out blocks of the record, the choice first."""
     if past is not None and future is not None and past != future:
         raise ValueError("choosing on held-out blocks takes equal horizons; give `past` alone.")
+    if len(methods) > 1:
+        wanted = TO_PREDICT if plan.order == "auto" and plan.focus == "prediction" else SEARCHED
+        methods = [one for one in wanted if one in methods]
     return search(
         data,
-        partial(_estimates, plan),
+        partial(estimates, plan),
         refine,
         methods=methods,
         horizon=past or future,
@@ -331,105 +280,8 @@ def _trials(
     )
 
 
-def _candidates(
-    method: Method, plan: _Plan, blocks: FactorBlocks, data: Experiments | None
-) -> list[_Candidate]:
-    """Return the models that one method offers: one, or two where an unstable A is simulated."""
-    # 3 the future explained by the past
-    subspace = _decompose(method, plan, blocks)
-    # 4 the order
-    table = table_of_orders(blocks, subspace.singular_values, plan.order, plan.criterion)
-    models = _models(method, plan, blocks, data, subspace, table.chosen)
-    return [replace(found, table=table) for found in models]
-
-
-def _estimates(
-    plan: _Plan, method: Method, blocks: FactorBlocks, data: Experiments, orders: Sequence[int]
-) -> Iterator[tuple[int, InnovationSSM, np.ndarray | float]]:
-    """Yield (order, model, output offset) for several orders, decomposed once."""
-    subspace = _decompose(method, plan, blocks)
-    for order in orders:
-        try:
-            found = _models(method, plan, blocks, data, subspace, order)
-        except OrderError:
-            continue
-        for one in found:
-            yield order, one.model, one.inputs.y_offset
-
-
-def _decompose(method: Method, plan: _Plan, blocks: FactorBlocks) -> WeightedSubspace | StateMap:
-    """Return step 3: the observability matrix or the state map, with their singular values."""
-    if method in ("ssarx", "pbsid", "parsim", "regularized_arx"):
-        return state_map(blocks, method, whiten=plan.weight in ("cva", "ivm"))
-    return weighted_subspace(blocks, method)
-
-
-def _models(
-    method: Method,
-    plan: _Plan,
-    blocks: FactorBlocks,
-    data: Experiments | None,
-    subspace: WeightedSubspace | StateMap,
-    order: int,
-) -> list[_Candidate]:
-    """Return steps 5 to 7 for one order."""
-    # 5 A and C
-    if isinstance(subspace, WeightedSubspace):
-        A, C, gamma = shifted(blocks, subspace, order)
-        states = None
-    else:
-        require_rank(order, subspace.L.shape[0])
-        states = StateRegression.from_map(blocks, subspace.L[:order], feedthrough=plan.feedthrough)
-        A, C, gamma = states.A, states.C, np.zeros((0, order))
-    variants = [(A, "")]
-    if stability_margin(A, 1.0) <= 0:
-        moved, note = stabilize(A)
-        reason = note if plan.stable else f"{note}: that fits the record better"
-        variants = [*([] if plan.stable else variants), (moved, reason)]
-    found: list[_Candidate] = []
-    for A, note in variants:
-        # 6 K and Re
-        K, Re, said = states.gain(A) if states else kalman_gain(blocks, gamma, A, C)
-        F = A if plan.route == "simulation" else A - K @ C
-        usable = data is not None and growth(F, data) <= MAX_GROWTH
-        # 7 B, D and x0
-        if plan.route == "factor" or data is None:
-            if states:
-                inputs = InputMatrices(states.B, states.D)
-            else:
-                inputs = from_factor(blocks, gamma, A, C, feedthrough=plan.feedthrough)
-            if data is not None and usable:
-                inputs = from_data(
-                    A, C, K, data, known=inputs, feedthrough=True, estimate_offset=plan.offset
-                )
-        elif usable:
-            inputs = from_data(
-                A,
-                C,
-                K if plan.route == "prediction" else None,
-                data,
-                feedthrough=plan.feedthrough,
-                estimate_offset=plan.offset,
-            )
-        else:
-            continue
-        model = InnovationSSM(A, C, K, Re, B=inputs.B, D=inputs.D)
-        warnings = (*([note] if note else []), *said, *inputs.warnings)
-        found.append(_Candidate(method, model, inputs, None, subspace.singular_values, warnings))
-        if plan.route != "simulation":
-            break  # a stable predictor needs no stable A
-    return found
-
-
-def _score(candidate: _Candidate, data: Experiments, focus: str) -> float:
-    """Return the mean fit on the estimation record in the sense of the focus."""
-    horizon = np.inf if focus == "simulation" else 1
-    fit = record_fit(candidate.model, data, candidate.inputs.y_offset, horizon)
-    return -np.inf if fit is None else float(fit.mean())
-
-
 def _result(
-    best: _Candidate,
+    best: Candidate,
     trials: tuple[Trial, ...],
     options: dict[str, Any],
     raw: Experiments | None,
