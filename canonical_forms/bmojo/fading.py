@@ -63,7 +63,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from realization.internal import as_choice, as_integer
+from realization.internal import as_choice, as_integer, require_memory
 
 from .contraction import contraction_coordinates, require_fading
 from .options import as_device, as_dtype, check_memory, mode_sizes
@@ -324,6 +324,7 @@ class FadingMemory(nn.Module):
         """
         if not isinstance(batch, torch.SymInt):  # the size of a batch in a graph that is recorded
             as_integer("batch", batch, minimum=1)
+            require_memory(f"`batch` = {batch}", batch * (1 + self.x0.numel() + self.taps0.numel()))
         return FadingState(
             self.x0.expand(batch, -1).clone(), self.taps0.expand(batch, -1, -1).clone()
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from realization.internal import as_choice, as_integer, as_real
+from realization.internal import as_choice, as_integer, as_real, require_memory
 
 __all__ = ["as_device", "as_dtype", "check_memory", "check_options", "mode_sizes"]
 
@@ -75,6 +75,11 @@ def check_memory(
     for name, value in {"feedthrough": feedthrough, "gated": gated}.items():
         if as_integer(name, value) > n_inputs:
             raise ValueError(f"`{name}` must be at most n_inputs = {n_inputs}; got {value}.")
+    states = modes[0] + 2 * modes[1] if diagonal else sum(modes) * (1 + max(modes, default=0))
+    require_memory(
+        f"A memory of {n_inputs} inputs, {n_outputs} outputs, modes {modes} and {delay_taps} taps",
+        (states + delay_taps * n_outputs) * (n_inputs + 1) + n_outputs * (states + n_inputs),
+    )
 
 
 def check_options(
@@ -101,6 +106,10 @@ def check_options(
     for name, (value, least) in counts.items():
         if value is not None or name not in ("head_dim", "chunk"):
             as_integer(name, value, minimum=least)
+    width = n_heads * (head_dim or 8)
+    require_memory(
+        f"`n_heads` = {n_heads} times `head_dim`", width * (3 * n_inputs + 3 * n_outputs)
+    )
     if eidetic and not window:
         raise ValueError(
             f"`eidetic` must be 0 without a window; got {eidetic}. Attention reads both: set "

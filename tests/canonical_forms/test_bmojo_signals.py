@@ -154,9 +154,7 @@ def test_wrong_states_of_a_stack():
         stack.step(x[:, 0], (state[0], 3))
     with pytest.raises(TypeError, match=r"`lags` must be an integer; got 2.5"):
         stack.whiteness(x, lags=2.5)
-    with pytest.raises(
-        ValueError, match=r"in all 3 channels; .* singular covariance \(2 samples\)"
-    ):
+    with pytest.raises(ValueError, match=r"`x` must leave .* singular covariance \(2 samples"):
         stack.whiteness(x[:1, :2], lags=1)
     with pytest.raises(TypeError, match="`normalize` must be True or False; got 'yes'"):
         BMojoStack(stack.each(), normalize="yes")
@@ -167,6 +165,17 @@ def test_wrong_batches(batch, error):
     for part in (build(), build().memory):
         with pytest.raises(error, match="`batch` must be"):
             part.initial_state(batch)
+
+
+def test_sizes_beyond_the_memory_of_the_machine():
+    for part in (build(), build().memory):
+        with pytest.raises(ValueError, match=r"`batch` = 10+ must fit in memory: this takes"):
+            part.initial_state(10**30)
+    for sizes in ({"modes": (10**30, 0)}, {"delay_taps": 10**30}, {"n_outputs": 10**30}):
+        with pytest.raises(ValueError, match=r"A memory of 3 inputs, .* must fit in memory"):
+            FadingMemory(**{"n_inputs": 3, "n_outputs": 2, "modes": (1, 2)} | sizes)
+    with pytest.raises(ValueError, match=r"`n_heads` = 10+ times `head_dim` must fit in memory"):
+        build(n_heads=10**30)
 
 
 def test_overflow_and_divergence_are_said():
