@@ -174,7 +174,7 @@ def test_wrong_npz(tmp_path, y, u, message):
 
 def test_npz_that_is_none(tmp_path):
     (tmp_path / "run.npz").write_text("height\n1\n")
-    with pytest.raises(ValueError, match=r"run\.npz must be an archive of numbers that numpy\.sav"):
+    with pytest.raises(ValueError, match=r"run\.npz must be an archive of numbers that numpy"):
         Experiments.from_file(tmp_path / "run.npz", "height")
     np.savez(tmp_path / "run.npz")
     with pytest.raises(ValueError, match=r"run\.npz holds no data: it is an archive without"):
