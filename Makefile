@@ -41,7 +41,7 @@ check: .venv/dev.stamp
 docs: .venv/dev.stamp
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
-bench: .venv/test.stamp
+bench: .venv/bench.stamp
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 setup: .venv/dev.stamp
@@ -54,6 +54,10 @@ setup: .venv/dev.stamp
 .venv/test.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e ".[test,torch,video,distributed]"
 	@touch .venv/core.stamp $@
+
+.venv/bench.stamp: pyproject.toml constraints.txt | $(BIN)/pip
+	$(INSTALL) -e ".[bench]"
+	@touch .venv/core.stamp .venv/test.stamp $@
 
 .venv/dev.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e ".[dev]"

@@ -1,7 +1,7 @@
 """What other Python packages for subspace identification do, tried on each of them.
 
-Run ``python benchmarks/peers.py``; peers are used where the interpreter named by PEERS_PYTHON
-(default: this one) has them. Every answer is that of a call: nothing is taken from documentation.
+Run ``python benchmarks/peers.py``; peers (the ``bench`` extra) that are not installed are skipped
+with a line. Every answer is that of a call: nothing is taken from documentation.
 
 - order found: a call without an order (sippy's asks for BIC) finds the order 2 from 3000 samples
 - noise model: the call returns a gain or noise covariances, finite and not zero
@@ -26,7 +26,6 @@ import importlib.metadata
 import inspect
 import io
 import json
-import os
 import pkgutil
 import re
 import subprocess
@@ -299,8 +298,7 @@ def record(gain, rng):
 
 def ask(tool, folder):
     """Return the answers of one tool, None where it is not installed."""
-    python = os.environ.get("PEERS_PYTHON", sys.executable)
-    command = [sys.executable if tool == "this package" else python, __file__, tool, folder]
+    command = [sys.executable, __file__, tool, folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"{tool}: skipped: {(done.stderr.strip().splitlines() or ['stopped'])[-1]}")

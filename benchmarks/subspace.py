@@ -1,12 +1,12 @@
 """Subspace identification: time, memory and error against what can be installed.
 
-Run ``python benchmarks/subspace.py``; peers (PSID, llsi, ctrlsys) are used where the interpreter
-named by PEERS_PYTHON (default: this one) has them, and skipped with a line otherwise. Every
-measurement is a process of its own with one thread: median CPU seconds after a call to warm up (one
-call where that takes more than 5 seconds), and the growth of its peak memory during the calls.
-``error`` is that of the impulse response in the mean-square norm, relative; for the singular values
-(of PO-MOESP), the largest relative difference from SLICOT's. ``goal`` and ``ratio`` are over the
-time of the first row of each table, ``memory`` over its memory.
+Run ``python benchmarks/subspace.py``; peers (PSID, llsi, ctrlsys: the ``bench`` extra) that are not
+installed are skipped with a line. Every measurement is a process of its own with one thread: median
+CPU seconds after a call to warm up (one call where that takes more than 5 seconds), and the growth
+of its peak memory during the calls. ``error`` is that of the impulse response in the mean-square
+norm, relative; for the singular values (of PO-MOESP), the largest relative difference from
+SLICOT's. ``goal`` and ``ratio`` are over the time of the first row of each table, ``memory`` over
+its memory.
 """
 
 import json
@@ -122,11 +122,9 @@ def measure(tool, folder):
 
 def run(tool, y, u, n, i):
     """Return what `measure` says, and what the tool found; None if it is not installed."""
-    ours = tool.startswith("ours")
-    python = sys.executable if ours else os.environ.get("PEERS_PYTHON", sys.executable)
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "record.npz", y=y, u=u, n=n, i=i)
-        command = [python, __file__, tool, folder]
+        command = [sys.executable, __file__, tool, folder]
         one_thread = os.environ | ONE_THREAD
         done = subprocess.run(command, env=one_thread, capture_output=True, text=True, check=False)
         if done.returncode:
