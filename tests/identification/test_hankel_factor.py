@@ -252,6 +252,3 @@ def test_small_matrices_use_one_thread(monkeypatch):
     monkeypatch.setattr(threads, "_libraries", Libraries)
     HankelFactor(1, 0, past=3, future=3).update(np.arange(9.0) ** 2).R  # noqa: B018
     assert limited == [1]
-    monkeypatch.setattr(threads, "SMALL", 3)
-    HankelFactor(1, 0, past=3, future=3).update(np.arange(9.0) ** 2).R  # noqa: B018
-    assert limited == [1]
