@@ -87,7 +87,7 @@ def nilpotent_staircase(
     n = A.shape[0]
     W, Q = np.array(A), np.eye(n, dtype=A.dtype)
     scale = float(np.linalg.norm(A, 2)) if n else 0.0
-    limit, amplified = (10 * n * np.finfo(float).eps, 1.0) if tol is None else (tol, 1.0)
+    limit, amplified = 10 * n * np.finfo(float).eps if tol is None else tol, 1.0
     sizes: list[int] = []
     values: list[np.ndarray] = []
     k = 0

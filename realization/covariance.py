@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from ._linalg import rank_tolerance, stability_margin
+from ._linalg import rank_tolerance, stability_margin, symmetrize
 from ._validation import as_array, as_choice, as_dt, as_integer
 from ._words import counted
 from .exceptions import AccuracyError, NotMinimalError, UnstableModelError
@@ -446,7 +446,7 @@ def _balancing(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return T (n, order) and its left inverse, the leading balanced directions."""
     n = sigma.size
-    if order and sigma[order - 1] <= max(rank_tolerance((n, n), sigma[0]), 0.0):
+    if order and sigma[order - 1] <= rank_tolerance((n, n), sigma[0]):
         most = int((sigma > rank_tolerance((n, n), sigma[0])).sum())
         raise NotMinimalError(
             f"(A, C, N) is not minimal: canonical correlation {order} is {sigma[order - 1]:.1e}. "
@@ -477,8 +477,7 @@ def _toeplitz_root(sequence: np.ndarray, *, transpose: bool) -> np.ndarray:
     grid = sequence[np.abs(lag)]
     swap = (lag >= 0) if transpose else (lag < 0)
     grid[swap] = np.swapaxes(grid[swap], 1, 2)
-    matrix = _blocks(grid)
-    matrix = (matrix + matrix.T) / 2
+    matrix = symmetrize(_blocks(grid))
     try:
         return np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:

@@ -76,7 +76,7 @@ def to_control(model: AnyLinear) -> control.StateSpace:
     """
     import control
 
-    model = _deterministic_part(model, "python-control")
+    _require_linear(model, "python-control")
     if np.iscomplexobj(model.A) or np.iscomplexobj(model.B) or np.iscomplexobj(model.C):
         raise TypeError("`model` must be real: python-control has no complex models.")
     if model.n_inputs == 0:
@@ -177,7 +177,7 @@ def to_scipy(model: AnyLinear) -> scipy.signal.StateSpace:
     >>> bool(np.array_equal(back.A, model.A)), back.dt
     (True, 0.1)
     """
-    model = _deterministic_part(model, "scipy.signal")
+    _require_linear(model, "scipy.signal")
     matrices = (model.A, model.B, model.C, model.D)
     if model.dt == 0.0:
         return scipy.signal.StateSpace(*matrices)
@@ -229,8 +229,8 @@ def from_scipy(system: scipy.signal.StateSpace, *, dt: float | None = None) -> L
     return LinearSSM(A, B, C, D, dt=sample_time)
 
 
-def _deterministic_part(model: AnyLinear, receiver: str) -> AnyLinear:
-    """Return the model after saying what of it will be lost."""
+def _require_linear(model: AnyLinear, receiver: str) -> None:
+    """Raise unless the model is a linear record; warn of what the receiver has no place for."""
     as_instance("model", model, (LinearSSM, GaussianSSM, InnovationSSM))
     if not isinstance(model, LinearSSM):
         warnings.warn(
@@ -239,7 +239,6 @@ def _deterministic_part(model: AnyLinear, receiver: str) -> AnyLinear:
             NumericalWarning,
             stacklevel=3,
         )
-    return model
 
 
 def _agreed_dt(stated: float | None, given: float | None, *, discrete: bool) -> float:

@@ -149,9 +149,7 @@ def discretize(model: Record, dt: float) -> Record:
     Q, R, S = noise_covariances(model)
     Q, R, S = _sampled_noise(model.A * h, C, Q * h, R / h, S)
     if isinstance(model, GaussianSSM):
-        return GaussianSSM(
-            phi0, C @ phi1, Q, R, S, B=B, D=D, m0=model.m0, P0=model.P0, dt=h
-        )  # fmt: skip
+        return GaussianSSM(phi0, C @ phi1, Q, R, S, B=B, D=D, m0=model.m0, P0=model.P0, dt=h)
     _, K, Re = solve_filter_riccati(phi0, C @ phi1, Q, R, S, dt=h)
     return InnovationSSM(phi0, C @ phi1, K, Re, B=B, D=D, x0=model.x0, dt=h)
 

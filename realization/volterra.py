@@ -322,14 +322,14 @@ def volterra_from_data(
                 f"`{name}` must have samples whose squares are finite numbers; found one of size "
                 f"{np.abs(signal).max():.3g}. Express it in other units."
             )
-    if not (u**2).mean(axis=tuple(range(u.ndim - 1))).all():
+    variance = (u**2).mean(axis=tuple(range(u.ndim - 1)))
+    if not variance.all():
         raise ValueError("`u` must excite every input; one of them is zero throughout.")
     # past[tau - 1]: the inputs tau samples ago, (samples, m)
     past = np.stack([u[..., lags - tau : T - tau, :].reshape(-1, m) for tau in range(1, lags + 1)])
     target = y[..., lags:, :].reshape(-1, p)
     if method == "correlation":
         products = _products(past, degree)
-        variance = (u**2).mean(axis=tuple(range(u.ndim - 1)))
         scale = variance
         for _ in range(degree - 1):
             scale = np.multiply.outer(scale, variance).reshape(-1)

@@ -10,19 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._validation import as_array
+from .._validation import as_array, as_numbers
 
 __all__ = ["as_series", "numeric", "over_batch", "require_finite"]
 
 
 def numeric(name: str, value: ArrayLike, *, trailing: int) -> np.ndarray:
     """Return `value` as a numeric array with at least `trailing` axes; not copied, not searched."""
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise TypeError(f"`{name}` must be a numeric array; numpy says: {error}.") from None
-    if array.dtype.kind not in "biufc":
-        raise TypeError(f"`{name}` must be numeric; got dtype {array.dtype}.")
+    array = as_numbers(name, value)
     if array.ndim < trailing:
         raise ValueError(f"`{name}` must have at least {trailing} axes; got shape {array.shape}.")
     return array
@@ -53,17 +48,17 @@ def over_batch(run: Callable[[slice], object], count: int, *, parallel: bool) ->
         list(pool.map(run, map(slice, edges[:-1], edges[1:])))
 
 
-def require_finite(name: str, path: np.ndarray, **inputs: np.ndarray) -> None:
-    """Raise if a path (..., T, n) ends with an infinity or a NaN: neither ever leaves a recursion.
+def require_finite(x: np.ndarray, **inputs: np.ndarray) -> None:
+    """Raise if a path x (..., T, n) ends with inf or NaN: neither ever leaves a recursion.
 
     An input that was not finite is named; otherwise the recursion overflowed.
     """
-    if np.isfinite(path[..., -1:, :]).all():
+    if np.isfinite(x[..., -1:, :]).all():
         return
     for argument, value in inputs.items():
         as_array(argument, value)
-    finite = np.isfinite(path).all(axis=tuple(i for i in range(path.ndim) if i != path.ndim - 2))
+    finite = np.isfinite(x).all(axis=tuple(i for i in range(x.ndim) if i != x.ndim - 2))
     raise OverflowError(
-        f"`{name}` overflows at step {int(np.argmin(finite))}: the recursion is unstable for this "
+        f"`x` overflows at step {int(np.argmin(finite))}: the recursion is unstable for this "
         "input. Use fewer steps, a smaller input or decays of modulus at most 1."
     )

@@ -95,7 +95,7 @@ def bilinear_scan(
     if x0.ndim < 1 or x0.shape[-1] != n:
         raise ValueError(f"`x0` must have shape (..., {n}) to match `A`; got {x0.shape}.")
     x = bilinear_states(A, N, B, u, x0, parallel=parallel)
-    require_finite("x", x)
+    require_finite(x)
     return x
 
 

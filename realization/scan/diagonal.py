@@ -88,7 +88,7 @@ def diagonal_scan(
 
     with np.errstate(over="ignore", invalid="ignore"):
         over_batch(run, series, parallel=parallel)
-    require_finite("x", x, lam=lam, b=b, x0=x0)
+    require_finite(x, lam=lam, b=b, x0=x0)
     return x
 
 

@@ -84,7 +84,7 @@ def linear_scan(A: ArrayLike, b: ArrayLike, x0: ArrayLike, *, parallel: bool = F
     if x0.shape[-1] != n:
         raise ValueError(f"`x0` must have shape (..., {n}) to match `A`; got {x0.shape}.")
     x = linear_states(A, b, x0, parallel=parallel)
-    require_finite("x", x, b=b, x0=x0)
+    require_finite(x, b=b, x0=x0)
     return x
 
 
