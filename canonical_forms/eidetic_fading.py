@@ -46,6 +46,7 @@ from .result import (
     RESIDUAL_LIMIT,
     CanonicalForm,
     Linear,
+    as_condmax,
     checked_model,
     condition,
     finish,
@@ -173,8 +174,7 @@ def eidetic_fading_form(
     as_choice("fading", fading, ("modal", "complex_diagonal", "schur", "balanced"))
     if tol is not None:
         tol = as_real("tol", tol, above=0.0, below=1.0)
-    if as_real("condmax", condmax) < 1:
-        raise ValueError(f"`condmax` must be at least 1, a condition number; got {condmax:g}.")
+    condmax = as_condmax(condmax)
     if eidetic == "delay_line" and isinstance(model, GaussianSSM):
         raise TypeError(
             "`model` must not be a GaussianSSM for eidetic='delay_line': its state noise has no "
@@ -347,7 +347,7 @@ def _delay_line(
     positive = values[values > rank_tolerance(whole.shape, values[0])]
     cond = float(positive[0] / positive[-1]) if positive.size else 1.0
     info = {
-        "form": f"{NAME}", "cond": cond, "residual": residual,
+        "form": NAME, "cond": cond, "residual": residual,
         "sizes": (*(width,) * depth, *sizes), "eidetic": "delay_line", "eidetic_blocks": depth,
     } | info | {"eidetic_order": length}  # fmt: skip
     return sealed(moved, whole, None, info)

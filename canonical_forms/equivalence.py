@@ -297,12 +297,8 @@ def _same_bilinear(a: BilinearSSM, b: BilinearSSM, tol: float) -> bool:
         return False
     if a.Re is not None and b.Re is not None and not _close(a.Re, b.Re, tol):
         return False
-    letters = np.array(
-        [
-            scipy.linalg.block_diag(F, G)
-            for F, G in zip([a.A, *a.N], [b.A, *b.N], strict=True)
-        ]
-    )  # fmt: skip
+    pairs = zip([a.A, *a.N], [b.A, *b.N], strict=True)
+    letters = np.array([scipy.linalg.block_diag(F, G) for F, G in pairs])
     G = np.concatenate([_entering(a), _entering(b)])
     reached = invariant_hull(G, letters, G, letters, None, 1.0)[0]
     outputs = np.concatenate([a.C, -b.C], axis=1)

@@ -219,9 +219,8 @@ def _reached_and_seen(
     A, G = model.A[np.newaxis], entering_directions(model)
     reached, amplified, first = invariant_hull(G, A, G, A, tol, 1.0)
     restricted = (reached.T @ model.A @ reached).T[np.newaxis]
-    seen, _, second = invariant_hull(
-        (model.C @ reached).T, restricted, model.C, A, tol, amplified
-    )  # fmt: skip
+    shown = (model.C @ reached).T
+    seen, _, second = invariant_hull(shown, restricted, model.C, A, tol, amplified)
     return reached, seen, amplified, np.concatenate([first, second])
 
 

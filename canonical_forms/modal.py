@@ -17,7 +17,15 @@ import scipy
 from realization import AccuracyError, NumericalWarning
 from realization.internal import as_flag, as_real, counted, nilpotent_staircase
 
-from .result import CanonicalForm, Linear, Model, checked_model, condition, finish
+from .result import (
+    CanonicalForm,
+    Linear,
+    Model,
+    as_condmax,
+    checked_model,
+    condition,
+    finish,
+)
 
 __all__ = ["jordan_form", "modal_form", "schur_form"]
 
@@ -138,9 +146,7 @@ def modal_form(model: Model, *, condmax: float = 1e4, complex: bool = False) -> 
     """
     name = "modal form"
     checked_model(model, name)
-    condmax = as_real("condmax", condmax, above=0.0)
-    if condmax < 1:
-        raise ValueError(f"`condmax` must be at least 1, a condition number; got {condmax:g}.")
+    condmax = as_condmax(condmax)
     A, T, Tinv, sizes = block_diagonal(model.A, condmax, continuous=model.dt == 0.0)
     if as_flag("complex", complex):
         A, T, Tinv, sizes = complex_blocks(A, T, Tinv, sizes)

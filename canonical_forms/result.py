@@ -29,6 +29,7 @@ from realization import (
 )
 from realization.internal import (
     as_instance,
+    as_real,
     counted,
     covariance_factor,
     in_coordinates,
@@ -153,6 +154,13 @@ def checked_model(model: Any, form: str, *, bilinear: str | None = None) -> Any:
     if any(np.iscomplexobj(array) for array in (model.A, input_matrix(model), model.C)):
         raise TypeError(f"`model` must be real for {form}; got complex arrays.")
     return model
+
+
+def as_condmax(condmax: Any) -> float:
+    """Return a bound on a condition number."""
+    if as_real("condmax", condmax) < 1:
+        raise ValueError(f"`condmax` must be at least 1, a condition number; got {condmax:g}.")
+    return float(condmax)
 
 
 def input_matrix(model: Any) -> np.ndarray:

@@ -12,7 +12,14 @@ from realization import BilinearSSM
 from realization.internal import as_instance, as_real
 
 from .modal import block_diagonal
-from .result import CanonicalForm, change_coordinates, checked_model, condition, finish
+from .result import (
+    CanonicalForm,
+    as_condmax,
+    change_coordinates,
+    checked_model,
+    condition,
+    finish,
+)
 
 __all__ = ["simultaneous_form"]
 
@@ -92,10 +99,7 @@ def simultaneous_form(
     as_instance("model", model, (BilinearSSM,))
     checked_model(model, name)
     tol = as_real("tol", tol, above=0.0, below=1.0)
-    condmax = as_real("condmax", condmax)
-    n = model.n_states
-    if condmax < 1:
-        raise ValueError(f"`condmax` must be at least 1, a condition number; got {condmax:g}.")
+    condmax, n = as_condmax(condmax), model.n_states
     if n > LARGEST:
         raise ValueError(
             f"`model` must have at most {LARGEST} states: the commutant's equations have n^2 "
