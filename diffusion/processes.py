@@ -159,7 +159,7 @@ class LinearSDE(LinearProcess):
             If `dt` is not positive, or the coefficients change with time.
         """
         h = as_real("dt", dt, above=0.0)
-        if callable(self.F) or callable(self.G) or callable(self.f):
+        if self._changes:
             raise ValueError(
                 "to_discrete needs constant coefficients: here a step's law depends on when it is "
                 "taken. Use transition(s, t) for each step."
@@ -197,16 +197,20 @@ class LinearSDE(LinearProcess):
             raise TypeError("`F`, `f` and `G` must be real; got complex numbers.")
         return F, f, G  # pyright: ignore[reportReturnType]
 
+    @property
+    def _changes(self) -> bool:
+        """Whether a coefficient changes with time."""
+        return callable(self.F) or callable(self.G) or callable(self.f)
+
     def _move(self, s: float, t: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if callable(self.F) or callable(self.G) or callable(self.f):
+        if self._changes:
             return _integrated_moments(self, s, t)
         F, f, G = self.coefficients(s)
         return constant_moments(F, f, G, t - s)
 
     def _moves(self, times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         steps = np.diff(times)
-        changes = callable(self.F) or callable(self.G) or callable(self.f)
-        if changes or not steps.size or np.ptp(steps) > 4 * np.finfo(float).eps * times[-1]:
+        if self._changes or not steps.size or np.ptp(steps) > 4 * np.finfo(float).eps * times[-1]:
             return super(LinearSDE, self)._moves(times)
         Phi, offset, Q = self._move(0.0, float(steps.mean()))  # equal steps: one move for all
         return repeat((Phi, offset, covariance_factor(Q)), steps.size)

@@ -456,8 +456,6 @@ def _prepared(
     if kind not in (np.float32, np.float64):
         raise ValueError(f"`dtype` must be float64 or float32; got {kind}.")
     start = as_points(x, np.shape(x)[-1] if n is None and np.ndim(x) else n or 0, name)
-    if not np.isfinite(start).all():
-        raise ValueError(f"`{name}` must be finite.")
     path = np.empty((count, *start.shape), kind)
     path[0] = start
     return path, NormalSource(as_generator(rng), kind)

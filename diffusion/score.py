@@ -1,15 +1,14 @@
 r"""Scores, and the reverse of a general diffusion that follows from one.
 
 A score is a callable ``score(x, t)`` that returns :math:`\nabla \log p_t(x)` for points x (..., n).
-The score of a linear process or of a mixture is a method of theirs; here are the reverse-time
-equation for any diffusion, denoisers as scores, and the score of a linear model given data.
+The score of a linear process or of a mixture is a method of theirs, ``denoisers`` makes others; the
+reverse-time equation here takes any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -116,7 +115,9 @@ def reverse_time_sde(
     if divergence is not None:
         divergence = checked_field("divergence", divergence)
     weight = 0.5 * (1.0 + eta**2)
-    constant = None if callable(diffusion) else _real_matrix(diffusion)
+    constant = None
+    if not callable(diffusion):
+        constant = as_array("diffusion", as_numbers("diffusion", diffusion, real=True))
 
     def matrix(x: np.ndarray, t: float) -> np.ndarray:
         G = constant
@@ -146,11 +147,6 @@ def reverse_time_sde(
         return eta * (G if G.ndim == 2 else G.reshape(*np.shape(x), -1))
 
     return ReverseSDE(reverse_drift, reverse_diffusion)
-
-
-def _real_matrix(diffusion: Any) -> np.ndarray:
-    """Return a diffusion that is always the same: finite real numbers."""
-    return as_array("diffusion", as_numbers("diffusion", diffusion, real=True))
 
 
 def checked_field(name: str, field: Field) -> Field:

@@ -162,7 +162,7 @@ class FadingMemory(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        modes, dtype, device = mode_sizes("modes", modes), as_dtype(dtype), as_device(device)
+        modes, dtype, device = mode_sizes(modes), as_dtype(dtype), as_device(device)
         feedthrough = n_inputs if feedthrough is None else feedthrough
         check_memory(n_inputs, n_outputs, modes, parameterization, delay_taps, feedthrough, gated)
         as_choice("scan", scan, METHODS)

@@ -171,7 +171,7 @@ class BMojoLayer(nn.Module):
         if threshold is None:
             threshold = float(scipy.special.chdtri(predicted, alpha))
         memory: dict[str, Any] = {
-            "modes": mode_sizes("modes", modes), "parameterization": parameterization,
+            "modes": mode_sizes(modes), "parameterization": parameterization,
             "delay_taps": delay_taps, "gated": gated,
         }  # fmt: skip
         own = {

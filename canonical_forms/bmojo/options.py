@@ -42,11 +42,11 @@ def as_device(device: Any) -> torch.device | None:
     return found
 
 
-def mode_sizes(name: str, modes: Any) -> tuple[int, ...]:
+def mode_sizes(modes: Any) -> tuple[int, ...]:
     """Return the sizes of modes as a tuple of plain ints."""
     if isinstance(modes, str) or not isinstance(modes, Iterable):
-        raise TypeError(f"`{name}` must be a sequence of integers; got {modes!r}.")
-    return tuple(as_integer(name, size) for size in modes)
+        raise TypeError(f"`modes` must be a sequence of integers; got {modes!r}.")
+    return tuple(as_integer("modes", size) for size in modes)
 
 
 def check_memory(
