@@ -23,10 +23,11 @@ from .data import Experiments
 from .evidence import record_evidence
 from .gauss_newton import Solution, minimize
 from .held_out import held_out_blocks
-from .linearization import NOISE_FLOOR, Problem, run_chunks
+from .linearization import Problem, run_chunks
 from .local_coordinates import System
+from .noise_model import NOISE_FLOOR
 from .prediction_error import pem
-from .preparation import prepared
+from .preparation import deviations
 from .result import IdentificationResult
 from .subspace import subspace_id
 from .threads import one_blas_thread
@@ -260,8 +261,7 @@ def _bilinear(
 
 def _subspace(raw: Experiments, options: _Options) -> IdentificationResult | None:
     """Return the best bilinear model of the subspace iterations; None if every one diverged."""
-    data, y0, u0 = prepared(raw, 0, None, options.offset == "estimate")
-    assert data is not None  # it is None for a factor without data only
+    data, y0, u0 = deviations(raw, options.offset == "estimate")
     rounds = [r for name in ITERATED_METHODS for r in _rounds(data, name, options)]
     if not rounds:
         return None

@@ -155,9 +155,7 @@ def _models(
             else:
                 inputs = from_factor(blocks, gamma, A, C, feedthrough=plan.feedthrough)
             if data is not None and usable:
-                inputs = from_data(
-                    A, C, K, data, known=inputs, feedthrough=True, estimate_offset=plan.offset
-                )
+                inputs = from_data(A, C, K, data, known=inputs, estimate_offset=plan.offset)
         elif usable:
             inputs = from_data(
                 A,

@@ -9,7 +9,7 @@ import numpy as np
 from realization import BilinearSSM, InnovationSSM
 
 from .data import Experiments
-from .linearization import NOISE_FLOOR
+from .noise_model import NOISE_FLOOR
 from .residuals import whiteness
 from .validation import fit_percent, horizon_name, record_output
 

@@ -29,9 +29,10 @@ import scipy
 from realization import AccuracyError, NumericalWarning
 from realization.internal import solve_filter_riccati
 
-from .linearization import NOISE_FLOOR, Evaluation, Linearization, Problem, linearize, whitener
+from .linearization import Evaluation, Linearization, Problem, linearize, whitener
 from .local_coordinates import System, balancing_transform, local_basis
 from .model_repair import stabilize
+from .noise_model import NOISE_FLOOR
 
 __all__ = ["Search", "Solution", "criterion", "minimize"]
 

@@ -131,7 +131,7 @@ def from_data(
     K: np.ndarray | None,
     data: Experiments,
     *,
-    feedthrough: bool,
+    feedthrough: bool = True,
     estimate_offset: bool,
     known: InputMatrices | None = None,
 ) -> InputMatrices:
@@ -147,7 +147,7 @@ def from_data(
         Kalman gain for the predicted output; None fits the simulated output.
     data : Experiments
         The records, offsets already subtracted.
-    feedthrough : bool
+    feedthrough : bool, default True
         Estimate D; otherwise D is 0.
     estimate_offset : bool
         Also estimate a constant added to each output.
@@ -199,7 +199,7 @@ def initial_state(
     """Return the x0 that fits the simulated (`K` None) or predicted output of one run best."""
     run = Experiments((y,), (u[:, : model.n_inputs],), 1.0, (), ())  # checked at the door
     known = InputMatrices(model.B, model.D)
-    fit = from_data(model.A, model.C, K, run, known=known, feedthrough=True, estimate_offset=False)
+    fit = from_data(model.A, model.C, K, run, known=known, estimate_offset=False)
     return fit.x0[0]
 
 

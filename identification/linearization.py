@@ -17,9 +17,9 @@ from realization.internal import triangular_factor
 
 from .data import Experiments
 from .local_coordinates import System
+from .noise_model import NOISE_FLOOR
 
 __all__ = [
-    "NOISE_FLOOR",
     "Evaluation",
     "Linearization",
     "Problem",
@@ -27,10 +27,9 @@ __all__ = [
     "fitted_state",
     "linearize",
     "run_chunks",
+    "smallest_solution",
     "whitener",
 ]
-
-NOISE_FLOOR = 1e-20  # error power over output power below which the errors count as rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,8 +192,10 @@ def _evaluate(problem: Problem, system: System, weight: np.ndarray) -> Evaluatio
         return None
     correction = np.zeros(p)
     if problem.estimate_offset:
-        correction = _least_squares(shared[:, :p], shared[:, p])
-    x0 = tuple(_least_squares(top[:, :n], top[:, -1] - top[:, n:-1] @ correction) for top in tops)
+        correction = smallest_solution(shared[:, :p], shared[:, p])
+    x0 = tuple(
+        smallest_solution(top[:, :n], top[:, -1] - top[:, n:-1] @ correction) for top in tops
+    )
     return Evaluation(x0, problem.offset + correction, observe)
 
 
@@ -222,9 +223,11 @@ def fitted_state(system: System, y: np.ndarray, u: np.ndarray, *, simulate: bool
     return np.zeros(system.A.shape[0]) if found is None else found.x0[0]
 
 
-def _least_squares(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the smallest solution; empty for no unknowns."""
-    return scipy.linalg.lstsq(matrix, target)[0] if matrix.size else np.zeros(matrix.shape[1])
+def smallest_solution(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the smallest least-squares solution; empty for no unknowns."""
+    if matrix.size == 0:
+        return np.zeros((matrix.shape[1], *target.shape[1:]))
+    return scipy.linalg.lstsq(matrix, target)[0]
 
 
 def run_chunks(

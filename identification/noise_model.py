@@ -12,9 +12,9 @@ from realization.internal import solve_filter_riccati, symmetrize
 
 from .projections import FactorBlocks, regress
 
-__all__ = ["gain_from_residuals", "kalman_gain"]
+__all__ = ["NOISE_FLOOR", "gain_from_residuals", "kalman_gain"]
 
-NOISE_FLOOR = 1e-20  # innovation power over output power below which data count as noise-free
+NOISE_FLOOR = 1e-20  # error power over output power below which errors count as rounding
 
 
 def kalman_gain(

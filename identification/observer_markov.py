@@ -25,7 +25,7 @@ from .input_matrices import InputMatrices, from_data
 from .model_repair import stability_warnings
 from .noise_model import NOISE_FLOOR
 from .predictor_factor import by_lag, predictor_blocks, predictor_factor, predictor_width
-from .preparation import prepared, require_rank
+from .preparation import deviations, require_rank
 from .projections import ROUNDING, FactorBlocks, regress
 from .result import IdentificationResult
 from .validation import MAX_GROWTH, growth, residual_covariance
@@ -129,9 +129,7 @@ def okid(
         raise ValueError("`u` is missing: okid needs inputs. Without any, use stochastic_id.")
     n = as_integer("order", order)
     s = _lags(raw, n, lags)
-    prepared_data, y0, u0 = prepared(raw, 0, None, offset == "estimate")
-    assert prepared_data is not None
-    data = prepared_data
+    data, y0, u0 = deviations(raw, offset == "estimate")
     p, m = data.n_outputs, data.n_inputs
     width = predictor_width(s, p, m)
     count = sum(max(run.shape[0] - s, 0) for run in data.y)
@@ -158,7 +156,7 @@ def okid(
     if growth(model.A if K is None else model.A - model.K @ model.C, data) <= MAX_GROWTH:
         fitted = from_data(
             model.A, model.C, K, data,
-            known=known, feedthrough=True, estimate_offset=offset == "estimate",
+            known=known, estimate_offset=offset == "estimate",
         )  # fmt: skip
         x0, y_offset = fitted.x0, np.asarray(fitted.y_offset) + np.zeros(p)
         model = replace(model, Re=residual_covariance(model, data, y_offset))

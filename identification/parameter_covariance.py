@@ -20,7 +20,14 @@ import scipy
 from realization.internal import counted, triangular_factor
 
 from .gauss_newton import Solution
-from .linearization import Problem, along_basis, linearize, run_chunks, whitener
+from .linearization import (
+    Problem,
+    along_basis,
+    linearize,
+    run_chunks,
+    smallest_solution,
+    whitener,
+)
 from .local_coordinates import System, local_basis
 
 __all__ = ["entries_in_coordinates", "parameter_factor"]
@@ -111,10 +118,10 @@ def _windowed_scores(
             R = triangular_factor(np.vstack([R, rows.reshape(-1, fixed + d)]))
         tops.append(R[:n])
         shared = triangular_factor(np.vstack([shared, R[n:, n:]]))
-    offset_part = _solve(shared[:, : fixed - n], shared[:, fixed - n :])
+    offset_part = smallest_solution(shared[:, : fixed - n], shared[:, fixed - n :])
     total = np.zeros((0, d))
     for number, top in enumerate(tops):
-        state_part = _solve(top[:, :n], top[:, n:])
+        state_part = smallest_solution(top[:, :n], top[:, n:])
         scores = []
         for errors, derivatives, _ in run_chunks(problem, system, nuisance, number, entries=True):
             rows = _local_rows(weight, derivatives, basis, fixed)
@@ -137,10 +144,3 @@ def _local_rows(
     """Return the weighted derivatives along [x0, offset, local coordinates]."""
     along = along_basis(derivatives, basis)
     return weight @ np.concatenate([derivatives[:, :, :fixed], along], axis=2)
-
-
-def _solve(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the smallest least-squares solution; empty for no unknowns."""
-    if matrix.shape[1] == 0:
-        return np.zeros((0, target.shape[1]))
-    return scipy.linalg.lstsq(matrix, target)[0]

@@ -13,7 +13,15 @@ from .data import Experiments
 from .hankel_factor import HankelFactor
 from .projections import FactorBlocks
 
-__all__ = ["OrderError", "checked_data", "horizons", "prepared", "require_order", "require_rank"]
+__all__ = [
+    "OrderError",
+    "checked_data",
+    "deviations",
+    "horizons",
+    "prepared",
+    "require_order",
+    "require_rank",
+]
 
 
 class OrderError(ValueError):
@@ -72,6 +80,13 @@ def prepared(
     if delay >= (shortest := min(run.shape[0] for run in raw.y)):
         run = counted(shortest, "sample")
         raise ValueError(f"`delay` = {delay} leaves nothing of a run of {run}.")
+    return deviations(raw, remove_offset, delay)
+
+
+def deviations(
+    raw: Experiments, remove_offset: bool, delay: int = 0
+) -> tuple[Experiments, np.ndarray, np.ndarray]:
+    """Return the records with inputs delayed and (if asked) means subtracted, and the means."""
     y = [run[delay:] for run in raw.y]
     u = [run[: run.shape[0] - delay] for run in raw.u]
     y0, u0 = np.zeros(raw.n_outputs), np.zeros(raw.n_inputs)

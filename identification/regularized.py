@@ -190,18 +190,16 @@ def regularized_fir(
     return ImpulseResponse(markov, deviation, shape[0], shape[1], noise, offset)
 
 
-def smooth_predictor(blocks: FactorBlocks, kernel: Kernel = "tc") -> np.ndarray:
+def smooth_predictor(blocks: FactorBlocks) -> np.ndarray:
     r"""Return the coefficients of the next output on the past and the present input, regularised.
 
     The predictor :math:`\hat y_t = \sum_k (\Xi^u_k u_{t-k} + \Xi^y_k y_{t-k}) + D u_t` has one
-    kernel per output and channel.
+    kernel ("tc") per output and channel.
 
     Parameters
     ----------
     blocks : FactorBlocks
         The data.
-    kernel : str
-        "tc" or "dc".
 
     Returns
     -------
@@ -219,7 +217,7 @@ def smooth_predictor(blocks: FactorBlocks, kernel: Kernel = "tc") -> np.ndarray:
     theta = np.zeros((p, at.size))
     for k in range(p):
         columns = [*range(at.size), at.size + k]
-        fit = _Regression.from_factor(R[:, columns], groups, blocks.n_columns).fit(kernel)
+        fit = _Regression.from_factor(R[:, columns], groups, blocks.n_columns).fit("tc")
         theta[k, at] = fit.coefficients
     return theta
 

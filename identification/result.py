@@ -19,6 +19,7 @@ from realization import (
 )
 from realization.internal import Rng, as_signal, counted, register_record
 
+from .data import numbered
 from .order import OrderTable
 from .summary import fact, fit_lines, how_lines, listed, named, order_lines, pole_lines
 
@@ -279,8 +280,8 @@ class IdentificationResult:
         if isinstance(self.model, BilinearSSM) and "bilinear" not in self.method:
             kind = "bilinear model"
         refined = bool(self.trials) and self.trials[0].refined
-        outputs = _channels("y", self.output_names, self.n_outputs)
-        inputs = _channels("u", self.input_names, self.n_inputs)
+        outputs = self.output_names or numbered("y", self.n_outputs)
+        inputs = self.input_names or numbered("u", self.n_inputs)
         about = [
             f"{self.method} {kind} of order {n} from {samples}, sample time {self.dt:g}",
             fact("outputs", listed(outputs)),
@@ -322,8 +323,3 @@ class IdentificationResult:
         if self.trials[0].fit < max(trial.fit for trial in self.trials):
             head += " (larger orders may fit better by chance)"
         return [f"{head}:", *(f"  {trial}" for trial in self.trials[:SHOWN_TRIALS])]
-
-
-def _channels(kind: str, names: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """Return the names of channels; numbered ones where there are none."""
-    return names or tuple(f"{kind}{k + 1}" if count > 1 else kind for k in range(count))

@@ -211,7 +211,7 @@ def search(
                 finalists.append((trial.method, trial.horizon))
         finalists = finalists[: FINALISTS if order is None else len(methods)]
         for method, s in finalists:
-            _refine(folds, data, method, [s], ORDERS if order is None else (order,))
+            _on_every_fold(folds, data, method, [s], ORDERS if order is None else (order,))
             bar.update(FOLDS)
         if horizon is None and finalists:
             # the horizons between, for the best method and the orders near its best
@@ -219,7 +219,9 @@ def search(
             for trial in best:
                 near = [n for n in ORDERS if 0.6 * trial.order <= n <= 1.7 * trial.order]
                 others = [s for s in horizons if s != trial.horizon]
-                _refine(folds, data, trial.method, others, near if order is None else [order])
+                _on_every_fold(
+                    folds, data, trial.method, others, near if order is None else [order]
+                )
         ranked = folds.ranked()
         if refine is not None and ranked:
             for trial in {ranked[0], max(ranked, key=lambda trial: trial.fit)}:
@@ -243,7 +245,7 @@ def _squared_errors(
     return np.where(np.isnan(total), np.inf, total)
 
 
-def _refine(
+def _on_every_fold(
     folds: _Folds, data: Experiments, method: str, horizons: Sequence[int], orders: Sequence[int]
 ) -> None:
     """Score a method at several horizons and orders on every fold."""

@@ -44,7 +44,7 @@ from .model_repair import stabilize
 from .noise_model import NOISE_FLOOR, kalman_gain
 from .observability_shift import state_equation
 from .order import CRITERIA, OrderTable
-from .preparation import horizons, require_order
+from .preparation import deviations, horizons, require_order
 from .projections import FactorBlocks, Weight
 from .result import IdentificationResult
 from .threads import one_blas_thread
@@ -116,7 +116,7 @@ def sample_covariances(
     """
     as_choice("offset", offset, ("estimate", "none"))
     lags = as_integer("lags", lags)
-    data, _ = _centred(_outputs_only(y, 1.0), offset)
+    data = deviations(_outputs_only(y, 1.0), offset == "estimate")[0]
     if lags >= (longest := max(run.shape[0] for run in data.y)):
         raise ValueError(
             f"`lags` must be less than the number of samples in a run; got {lags} and {longest}."
@@ -248,7 +248,7 @@ def stochastic_id(
             "process, whose A is stable."
         )
     raw = _outputs_only(y, dt)
-    data, y0 = _centred(raw, offset)
+    data, y0, _ = deviations(raw, offset == "estimate")
     data, scale = _scaled(data)
     past, future = horizons(data, past, future, order)
     if method == "covariance":
@@ -307,14 +307,6 @@ def _outputs_only(y: Any, dt: float) -> Experiments:
             "subspace_id, or pass the outputs alone."
         )
     return data
-
-
-def _centred(data: Experiments, offset: str) -> tuple[Experiments, np.ndarray]:
-    """Return the records without their common mean (if it is estimated), and the mean."""
-    y0 = np.zeros(data.n_outputs)
-    if offset == "estimate":
-        y0 = np.vstack(data.y).mean(axis=0)
-    return replace(data, y=tuple(run - y0 for run in data.y)), y0
 
 
 def _scaled(data: Experiments) -> tuple[Experiments, np.ndarray]:
