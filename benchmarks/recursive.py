@@ -35,7 +35,7 @@ def feed(tracker, y, u):
     return tracker
 
 
-def direct(y, u, width):
+def direct(y, width):
     """Fold one row of the same width per sample, by QR."""
     R = np.zeros((width, width))
     row = np.zeros((1, width))
@@ -83,7 +83,7 @@ def main():
         seconds = cpu_seconds(
             {
                 "update": lambda tracker=tracker, y=y, u=u: feed(tracker(), y, u),
-                "direct": lambda y=y, u=u, width=width: direct(y, u, width),
+                "direct": lambda y=y, width=width: direct(y, width),
                 "model": read,
                 "batch": batch,
             },

@@ -293,8 +293,7 @@ def persistence_of_excitation(
     """
     most = as_integer("order", order, minimum=1)
     as_choice("offset", offset, ("estimate", "none"))
-    data = u if isinstance(u, Experiments) else Experiments.from_data(u)
-    record = replace(data, y=data.u) if isinstance(u, Experiments) else data
+    record = replace(u, y=u.u) if isinstance(u, Experiments) else Experiments.from_data(u)
     m, longest = record.n_outputs, max(run.shape[0] for run in record.y)
     if m == 0:
         raise ValueError("`u` must have at least one input; these Experiments have none.")

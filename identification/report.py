@@ -21,7 +21,7 @@ from .plotting import plot_compare, plot_order, plot_residuals
 from .residuals import ResidualTests, residual_tests
 from .response_figures import plot_bode, plot_poles
 from .result import IdentificationResult
-from .validation import Comparison, compare, horizon_name
+from .validation import compare, horizon_name
 
 __all__ = ["fits_by_horizon", "write_report"]
 
@@ -160,18 +160,16 @@ def _fit_section(
         rows.append([horizon_name(horizon), *texts])
     page.table(header, rows)
     shown = _first_samples(data)
-    drawn = []
     for horizon in dict.fromkeys((main, 1.0)):
-        if fits["validation"].get(horizon) is None:
+        if (fit := fits["validation"].get(horizon)) is None:
             continue
         steps = horizon if np.isinf(horizon) else int(horizon)
         comparison = compare({"model": result}, shown, horizon=steps)
         figure = _figure(9.0, 1.2 + 1.9 * data.n_outputs)
-        plot_compare(_with_fits(comparison, fits["validation"][horizon]), fig=figure)
+        plot_compare(replace(comparison, fits=fit[None]), fig=figure)  # of the whole record
         cut = f" Shown: the first {SHOWN_SAMPLES} samples." if shown is not data else ""
-        drawn.append((figure, f"{horizon_name(horizon).capitalize()} of data not seen.{cut}"))
-    for figure in drawn:
-        page.figures(figure, wide=True)
+        caption = f"{horizon_name(horizon).capitalize()} of data not seen.{cut}"
+        page.figures((figure, caption), wide=True)
 
 
 def _residual_section(page: Page, tests: ResidualTests | str) -> None:
@@ -216,11 +214,6 @@ def _first_samples(data: Experiments) -> Experiments:
         return data
     y, u = (tuple(run[:SHOWN_SAMPLES] for run in runs) for runs in (data.y, data.u))
     return replace(data, y=y, u=u)
-
-
-def _with_fits(comparison: Comparison, fits: np.ndarray | None) -> Comparison:
-    """Return a comparison whose legend shows the fits of the whole record."""
-    return comparison if fits is None else replace(comparison, fits=fits[None])
 
 
 def _percent(fits: Sequence[float] | np.ndarray) -> str:
