@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 
 from realization import BilinearSSM, InnovationSSM, LinearSSM
 from realization.internal import as_choice, as_instance, counted, stability_margin, symmetrize
@@ -21,6 +22,8 @@ from .parameter_covariance import entries_in_coordinates, parameter_factor
 from .result import IdentificationResult
 
 __all__ = ["Task", "minimized", "unrefined"]
+
+GROWTH = 100.0  # of A, whatever the units of the states, for which coordinates are left
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,7 +211,7 @@ def _result(
     stopped: bool,
 ) -> IdentificationResult:
     """Assemble the result in the coordinates and the units of the start."""
-    best = fit.best
+    best = _readable(fit.best)
     system = best.system.transformed(best.Tinv, best.T)
     y0 = best.nuisance.offset
     if gain_fit is not None:
@@ -257,7 +260,7 @@ def _result(
         method="pem",
         options=options,
         offset=(start.offset[0] + y0, start.offset[1]),
-        warnings=_warnings(problem, fit, gain_fit, system, said, stopped),
+        warnings=_warnings(problem, fit, gain_fit, system, said, best is fit.best, stopped),
         covariance=None if factor is None else factor @ factor.T,
         fits=fits,
         whiteness=whiteness,
@@ -265,6 +268,26 @@ def _result(
         output_names=raw.output_names,
         input_names=raw.input_names,
     )
+
+
+def _readable(best: Solution) -> Solution:
+    """Return the point, in coordinates of its own where those of the start would spoil its A.
+
+    A start with a state that hardly matters is nearly singular in balanced coordinates. Where the
+    refined model uses that state, its A is 1 in these and as large as their condition in those.
+    """
+    A, N = (np.abs(part) for part in best.system.transformed(best.Tinv, best.T).parts()[:2])
+    total = A + N.sum(axis=0)
+    if total.size == 0:
+        return best
+    own = np.linalg.norm(np.abs(best.system.A) + np.abs(best.system.N).sum(axis=0))
+    if np.isfinite(total).all():
+        with np.errstate(invalid="ignore"):  # scipy makes a permutation of the scales, unused
+            units_apart = scipy.linalg.matrix_balance(total, permute=False)[0]
+        if np.linalg.norm(units_apart) <= GROWTH * own:
+            return best
+    same = np.eye(len(total))
+    return replace(best, T=same, Tinv=same)
 
 
 def _with_system(
@@ -311,6 +334,7 @@ def _warnings(
     gain_fit: tuple[Problem, Search] | None,
     system: System,
     said: str,
+    as_start: bool,
     stopped: bool,
 ) -> tuple[str, ...]:
     """Return what has to be said about a refinement."""
@@ -324,6 +348,11 @@ def _warnings(
         found.append("nothing better than the start was found: it is returned as it was")
     if said:
         found.append(said)
+    if not as_start:
+        found.append(
+            "in balanced coordinates, not those of the start: there the start has a state that "
+            "hardly matters, and A of the refined model would be very large"
+        )
     radius = 1.0 - stability_margin(system.A, 1.0)
     if radius >= 1:
         found.append(f"A is unstable: largest modulus {radius:.5f}")

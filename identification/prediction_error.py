@@ -96,7 +96,8 @@ def pem(
     -------
     IdentificationResult
         The refined model in the coordinates of the start, with refined `Re`, fits and the
-        `covariance` of its entries.
+        `covariance` of its entries. Where A would be more than 100 times as large there as in
+        balanced coordinates, units of the states apart, the model is in these, and says so.
 
     Raises
     ------

@@ -111,6 +111,22 @@ def test_same_map_from_every_basis_of_the_start(p, options):
     assert np.isclose(one_variance, other_variance, rtol=1e-3)
 
 
+def test_coordinates_in_which_the_start_hardly_has_a_mode_are_left():
+    y, u = record(PLANT, 1500)
+    weak = InnovationSSM(
+        np.diag([0.7, 0.6]), [[1.0, 1e6]], [[0.3], [1e-12]], [[0.04]], B=[[1.0], [1e-12]], D=[[0.2]]
+    )
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    scaled, turned = pem(weak, y, u), pem(in_basis(weak, turn), y, u)
+    assert not any("coordinates" in text for text in scaled.warnings)  # units of the states only
+    assert any("not those of the start" in text for text in turned.warnings)
+    assert np.linalg.norm(turned.model.A) < 2  # 2e5 in those, and errors of the response of 1
+    for result in (scaled, turned):
+        error = markov_parameters(result.model, 30) - markov_parameters(PLANT, 30)
+        assert np.abs(error).max() < 0.01
+        assert result.covariance is not None
+
+
 def variance_of(result, function):
     """Return the variance of a function of the entries, to first order."""
     system = System.from_model(result.model)
