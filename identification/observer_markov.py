@@ -131,14 +131,6 @@ def okid(
     s = _lags(raw, n, lags)
     data, y0, u0 = deviations(raw, offset == "estimate")
     p, m = data.n_outputs, data.n_inputs
-    width = predictor_width(s, p, m)
-    count = sum(max(run.shape[0] - s, 0) for run in data.y)
-    if count < width:
-        raise ValueError(
-            f"too few samples: lags = {s} with {outputs_and_inputs(p, m)} need {width} "
-            f"equations; got {count} from {counted(data.n_samples, 'sample')} in "
-            f"{counted(len(data), 'experiment')}. Take fewer lags or more data."
-        )
     R = predictor_factor(data, s)
     blocks = predictor_blocks(R, s, p, m, remove_means=offset == "estimate")
     h, g, errors = _markov(blocks, feedthrough=feedthrough)
@@ -180,20 +172,29 @@ def okid(
 
 
 def _lags(data: Experiments, order: int, lags: int | None) -> int:
-    """Return the number of lags: as given, or 20, less on a short record."""
+    """Return the number of lags that the record allows: as given, or 20, less on a short one."""
     p, m = data.n_outputs, data.n_inputs
+
+    def equations(lags: int) -> int:
+        """Return how many samples have so many before them."""
+        return sum(max(run.shape[0] - lags, 0) for run in data.y)
+
     least = max(-(-order // p) + 1, 2)
     if lags is None:
         lags = max(DEFAULT_LAGS, least)
-        lengths = np.array([run.shape[0] for run in data.y])
-        while lags > least and np.maximum(lengths - lags, 0).sum() < 2 * predictor_width(
-            lags, p, m
-        ):
+        while lags > least and equations(lags) < 2 * predictor_width(lags, p, m):
             lags -= 1
     if as_integer("lags", lags, minimum=1) < least:
         raise ValueError(
             f"`lags` must be at least {least} for order {order} with {counted(p, 'output')}; got "
             f"{lags}."
+        )
+    width = predictor_width(lags, p, m)
+    if (count := equations(lags)) < width:
+        raise ValueError(
+            f"too few samples: lags = {lags} with {outputs_and_inputs(p, m)} need {width} "
+            f"equations; got {count} from {counted(data.n_samples, 'sample')} in "
+            f"{counted(len(data), 'experiment')}. Take fewer lags or more data."
         )
     return lags
 

@@ -252,18 +252,9 @@ def stochastic_id(
     data, scale = _scaled(data)
     past, future = horizons(data, past, future, order)
     if method == "covariance":
-        if past != future:
-            raise ValueError(
-                f'`past` and `future` must be equal for method="covariance"; got {past} and '
-                f"{future}."
-            )
-        covariances = _covariances(data, past + future - 1)
-        blocks = FactorBlocks.from_covariances(
-            covariances, past=past, future=future, n_samples=data.n_samples
-        )
+        covariances, blocks = _from_lag_sums(data, past, future)
     else:
-        covariances = None
-        factor = HankelFactor.from_experiments(data, past=past, future=future)
+        covariances, factor = None, HankelFactor.from_experiments(data, past=past, future=future)
         blocks = FactorBlocks.from_factor(factor, remove_means=offset == "estimate")
     require_order(blocks, order)
     realize = partial(_realize, blocks, WEIGHTINGS.get(method, "cva"), covariances, repair, stable)
@@ -325,6 +316,19 @@ def _covariances(data: Experiments, lags: int) -> np.ndarray:
     total = np.sum([lag_sums(run, run, lags) for run in data.y], axis=0) / data.n_samples
     total[0] = (total[0] + total[0].T) / 2
     return total
+
+
+def _from_lag_sums(data: Experiments, past: int, future: int) -> tuple[np.ndarray, FactorBlocks]:
+    """Return the sample covariances, and the blocks of a process that has these."""
+    if past != future:
+        raise ValueError(
+            f'`past` and `future` must be equal for method="covariance"; got {past} and {future}.'
+        )
+    covariances = _covariances(data, past + future - 1)
+    blocks = FactorBlocks.from_covariances(
+        covariances, past=past, future=future, n_samples=data.n_samples
+    )
+    return covariances, blocks
 
 
 def _realize(

@@ -195,17 +195,13 @@ def subspace_id(
     refining = refine if method == bd == "auto" else None
     if bd == "auto":
         bd = "factor" if data is None or method == "n4sid" else focus
-    # the methods: under feedback those that allow for it
+    # the methods
     feedback = ""
     if method == "auto":
         feedback = suspected_feedback(
             data, factor, past or future, remove_means=offset == "estimate", feedthrough=feedthrough
         )
-        methods: tuple[Method, ...] = CLOSED_LOOP if feedback else METHODS
-        if data is None:
-            methods = ("pbsid",) if feedback else ("moesp",)
-    else:
-        methods = (weight,) if weight is not None and method in WEIGHTS else (method,)
+    methods: tuple[Method, ...] = _compared(method, weight, bool(feedback), data is not None)
     plan = Plan(order, criterion, weight, bd, focus, feedthrough, stable, offset == "estimate")
     # what is left open, on held-out blocks of the record
     trials: tuple[Trial, ...] = ()
@@ -250,6 +246,17 @@ def subspace_id(
     if weight is not None:
         options["weight"] = weight
     return _result(best, trials, options, raw, data, (y0, u0), factor)
+
+
+def _compared(
+    method: Literal["auto"] | Method, weight: Weight | None, feedback: bool, records: bool
+) -> tuple[Method, ...]:
+    """Return the methods that are compared: under feedback those that allow for it."""
+    if method != "auto":
+        return (weight,) if weight is not None and method in WEIGHTS else (method,)
+    if records:
+        return CLOSED_LOOP if feedback else METHODS
+    return ("pbsid",) if feedback else ("moesp",)
 
 
 def _trials(
