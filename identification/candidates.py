@@ -69,12 +69,14 @@ def candidates(
 ) -> list[Candidate]:
     """Return the models that the methods offer: best first, where there are data to compare by."""
     found: list[Candidate] = []
+    refused: list[OrderError] = []
     for method in methods:
         try:
             found += _offered(method, plan, blocks, data)
-        except OrderError:
-            if len(methods) == 1:
-                raise
+        except OrderError as error:
+            refused.append(error)
+    if len(refused) == len(methods):
+        raise refused[0]
     if not found:
         raise UnstableModelError(
             f"every estimated model of order {plan.order} is so unstable that its {plan.route} "

@@ -380,6 +380,7 @@ def test_inputs_are_not_modified():
         (lambda y, u: subspace_id(y.T, u, 2), ValueError, "same number of samples; got 1 and 200"),
         (lambda y, u: subspace_id(y[:20], u[:20], 2, past=10), ValueError, r"need 59 .*got 20"),
         (lambda y, u: subspace_id(y, u, 30, past=5), ValueError, "= 30 cannot be had.*at most 4"),
+        (lambda y, u: subspace_id(0 * y, u, 1), ValueError, "`order` = 1 cannot be had.* rank 0"),
         (lambda y, u: subspace_id(None, u), ValueError, "`y` is missing"),
         (lambda y, u: subspace_id(y, u, 2, future=1), ValueError, "`future` must be at least 2"),
         (lambda y, u: subspace_id(y, u, 2, dt=0.0), ValueError, "`dt` must be positive"),
