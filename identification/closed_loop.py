@@ -37,7 +37,7 @@ from realization.internal import stability_margin, symmetrize
 
 from .noise_model import NOISE_FLOOR, gain_from_residuals
 from .predictor_factor import by_lag, predictor, predictor_hankel
-from .projections import FactorBlocks, regress, row_whitening
+from .projections import ROUNDING, FactorBlocks, regress, row_whitening
 from .regularized import smooth_predictor
 
 __all__ = ["CLOSED_LOOP", "ClosedLoopMethod", "StateMap", "StateRegression", "state_map"]
@@ -54,8 +54,9 @@ class StateMap:
     Parameters
     ----------
     L : (r, (m + p) past) ndarray
-        Its leading n rows map the past (rows of Wp) to the state of order n.
-    singular_values : (r,) ndarray
+        Its leading n rows map the past (rows of Wp) to the state of order n; r is the numerical
+        rank.
+    singular_values : (s,) ndarray
         Of the decomposition behind it.
     """
 
@@ -88,18 +89,27 @@ def state_map(blocks: FactorBlocks, method: ClosedLoopMethod, *, whiten: bool) -
         # what the regression left of a direction without noise is rounding: never whiten it
         future_whitener, _ = row_whitening(future, rounding=REGRESSION_ROUNDING)
         _, sizes, right = scipy.linalg.svd(future_whitener @ future @ basis.T, full_matrices=False)
-        return StateMap(np.sqrt(sizes)[:, np.newaxis] * right @ past_whitener, sizes)
+        rank = _rank(sizes, blocks, 1.0)
+        scale = np.sqrt(sizes[:rank, np.newaxis])
+        return StateMap(scale * right[:rank] @ past_whitener, sizes)
     if method == "parsim":
         observed = _parallel_regressions(blocks)
     else:
         theta = smooth_predictor(blocks) if method == "regularized_arx" else predictor(blocks)
         observed = predictor_hankel(theta, blocks.past, blocks.n_inputs, blocks.future)
+    size = float(np.linalg.norm(blocks.Yf))
     if whiten:
+        size = 1.0
         observed = row_whitening(blocks.Yf[:, blocks.n_future_inputs :])[0] @ observed
     left, sizes, _ = scipy.linalg.svd(observed @ past, full_matrices=False)
-    keep = sizes > 0
-    scale = np.sqrt(sizes[keep])[:, np.newaxis]
-    return StateMap((left[:, keep].T @ observed) / scale, sizes)
+    rank = _rank(sizes, blocks, size)
+    scale = np.sqrt(sizes[:rank, np.newaxis])
+    return StateMap((left[:, :rank].T @ observed) / scale, sizes)
+
+
+def _rank(sizes: np.ndarray, blocks: FactorBlocks, size: float) -> int:
+    """Return how many directions are more than rounding of data of this size."""
+    return int((sizes > ROUNDING * max(blocks.Wp.shape) * size).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -136,5 +136,6 @@ def require_rank(order: int, rank: int) -> None:
     """Raise if the data have too small a rank for the order."""
     if rank < order:
         raise OrderError(
-            f"`order` = {order} cannot be had: the data have rank {rank}. Take a smaller order."
+            f"`order` = {order} cannot be had: what the past tells of the future has rank {rank}. "
+            "Take a smaller order."
         )

@@ -92,3 +92,20 @@ def test_state_map_is_a_function_of_the_past():
         found = state_map(blocks, method, whiten=False)
         assert found.L.shape[1] == blocks.Wp.shape[0] == 16
         assert (np.diff(found.singular_values) <= 0).all()
+
+
+def test_orders_beyond_the_rank_of_a_smooth_predictor_are_refused():
+    y = np.random.default_rng(0).standard_normal(400)
+    u = np.random.default_rng(1).standard_normal(400)
+    y[1:] += 0.7 * u[:-1]
+    factor = HankelFactor(1, 1, past=15, future=15).update(y, u)
+    blocks = FactorBlocks.from_factor(factor, remove_means=True)
+    smooth = state_map(blocks, "regularized_arx", whiten=False)
+    assert smooth.singular_values.size == 15
+    assert smooth.singular_values[-1] < 1e-20 * smooth.singular_values[0]  # rounding of rounding
+    assert len(smooth.L) < 15
+    found = subspace_id(y, u, len(smooth.L), method="regularized_arx", past=15)
+    assert np.isfinite(found.fits["one-step prediction"]).all()
+    with pytest.raises(ValueError, match=f"past tells of the future has rank {len(smooth.L)}"):
+        subspace_id(y, u, len(smooth.L) + 1, method="regularized_arx", past=15)
+    assert len(state_map(blocks, "pbsid", whiten=False).L) == 15  # noise has every direction

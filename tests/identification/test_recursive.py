@@ -259,7 +259,7 @@ def test_data_that_do_not_carry_the_order():
     with pytest.warns(NumericalWarning):
         assert constant.model.n_states == 1
     silent = track(np.zeros((60, 1)), np.zeros((60, 1)), order=1, past=3)
-    with pytest.raises(OrderError, match="the data have rank 0"):
+    with pytest.raises(OrderError, match="tells of the future has rank 0"):
         _ = silent.model
 
 
