@@ -163,6 +163,11 @@ class GaussianMixture:
         -------
         (count, n) ndarray
             Independent draws.
+
+        Raises
+        ------
+        TypeError
+            If `count` is not an integer.
         """
         generator = as_generator(rng)
         count = as_integer("count", count)

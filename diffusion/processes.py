@@ -186,6 +186,13 @@ class LinearSDE(LinearProcess):
             Drift offset.
         G : (n, k) ndarray
             Diffusion matrix.
+
+        Raises
+        ------
+        TypeError
+            If a coefficient is not real.
+        ValueError
+            If a function returns another shape, or numbers that are not finite.
         """
         t = as_real("t", t)
         F = as_square("F", self.F(t)) if callable(self.F) else self.F

@@ -94,6 +94,11 @@ class OrderTable:
         -------
         int
             The order.
+
+        Raises
+        ------
+        ValueError
+            If the criterion is unknown.
         """
         values = getattr(self, as_choice("criterion", criterion, CRITERIA))
         if criterion == "gap":
@@ -215,6 +220,17 @@ def select_order(factor: HankelFactor, criterion: str = "svc", *, weight: Weight
     ------
     ValueError
         If the criterion or the weighting is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identification import HankelFactor, select_order
+    >>> from realization import LinearSSM, simulate
+    >>> plant = LinearSSM([[0.8, 0.2], [-0.2, 0.8]], [[1.0], [0.5]], [[1.0, 0.0]], [[0.1]])
+    >>> u, noise = np.random.default_rng(0).standard_normal((2, 1000, 1))
+    >>> y = simulate(plant, u).y + 0.1 * noise
+    >>> select_order(HankelFactor(1, 1, past=10, future=10).update(y, u))
+    2
     """
     as_choice("criterion", criterion, CRITERIA)
     as_choice("weight", weight, WEIGHTS)

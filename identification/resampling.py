@@ -134,6 +134,11 @@ class Bootstrap:
         -------
         low, high : (...) ndarray
             Quantiles.
+
+        Raises
+        ------
+        ValueError
+            If the values are complex or not one per model, or `confidence` is not between 0 and 1.
         """
         tail = 0.5 - 0.5 * as_real("confidence", confidence, above=0.0, below=1.0)
         values = np.asarray(values)

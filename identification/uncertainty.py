@@ -98,6 +98,13 @@ class PoleUncertainty:
         -------
         (n, points) ndarray
             Complex, closed; the interval of a real pole is an ellipse without height.
+
+        Raises
+        ------
+        TypeError
+            If `points` is not an integer.
+        ValueError
+            If `points` is below 3, or `confidence` is not between 0 and 1.
         """
         points = as_integer("points", points, minimum=3)
         require_memory(f"`points` = {points}", points * max(self.poles.size, 1))

@@ -72,6 +72,8 @@ def covariance_realization(
 
     Raises
     ------
+    TypeError
+        If `covariances` are not numbers, or `order` is not an integer.
     ValueError
         If `covariances` has another shape, :math:`\Lambda_0` is not a covariance, `order` is too
         large, or (for ``"cva"`` and ``"one_sided"``) the block Toeplitz matrix of the covariances

@@ -60,6 +60,8 @@ def ho_kalman(
 
     Raises
     ------
+    TypeError
+        If `markov` are not numbers, or `order`, `rows` or `columns` is not an integer.
     ValueError
         If `markov` has another shape, if there are too few Markov parameters for `order` with
         these `rows` and `columns`, or if `order` exceeds the numerical rank of the Hankel matrix

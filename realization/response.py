@@ -44,6 +44,8 @@ def frequency_response(model: AnyLinear, omega: ArrayLike) -> np.ndarray:
 
     Raises
     ------
+    TypeError
+        If `model` is another kind of object, or `omega` is complex.
     ValueError
         If a frequency is not finite, or the model has a pole exactly there.
 
@@ -89,6 +91,11 @@ def poles(model: StateSpaceRecord) -> np.ndarray:
         part in continuous time. The two of a complex pair are neighbours, the one with positive
         imaginary part first.
 
+    Raises
+    ------
+    TypeError
+        If `model` is another kind of object.
+
     Notes
     -----
     A pole of multiplicity k is known to about :math:`\epsilon^{1/k}` only: a delay of eight
@@ -131,6 +138,8 @@ def transmission_zeros(model: AnyLinear) -> np.ndarray:
 
     Raises
     ------
+    TypeError
+        If `model` is another kind of object.
     ValueError
         If the model has no inputs.
     AccuracyError

@@ -227,9 +227,12 @@ def predict(
 
     Raises
     ------
+    TypeError
+        If `model` is another kind of object, a signal is not real, or `horizon` is neither an
+        integer nor inf.
     ValueError
-        If the model has inputs and `u` is missing, if shapes disagree, if `horizon` is not a
-        positive integer or inf, or if the model is in continuous time.
+        If the model has inputs and `u` is missing, if shapes disagree, if `horizon` is below 1, or
+        if the model is in continuous time.
     UnstableModelError
         If the prediction overflows.
 
@@ -313,6 +316,8 @@ def forecast(
 
     Raises
     ------
+    TypeError
+        If `model` is another kind of object, a signal is not real, or `steps` is not an integer.
     ValueError
         If the model has inputs and `u` or `u_future` is missing, if shapes disagree, or if the
         model is in continuous time.
