@@ -12,7 +12,7 @@ SHAPE = (24, 32)
 POLES = 0.95 * np.exp(0.4j), 0.9 * np.exp(1.1j)
 
 
-def known_texture(*, colour: bool = False, amplitude: float = 10.0) -> DynamicTexture:
+def known_texture(*, colour: bool = False) -> DynamicTexture:
     """Return a texture of two turning waves: four states, four smooth basis images.
 
     The stationary covariance of the state is diagonal, with deviations in the ratio 1 to 0.6, so
@@ -22,7 +22,7 @@ def known_texture(*, colour: bool = False, amplitude: float = 10.0) -> DynamicTe
     A = scipy.linalg.block_diag(*blocks)
     shape = (*SHAPE, 3) if colour else SHAPE
     pixels = int(np.prod(shape))
-    deviations = amplitude * np.sqrt(pixels / 4) * np.array([1.0, 0.9, 0.6, 0.5])
+    deviations = 10.0 * np.sqrt(pixels / 4) * np.array([1.0, 0.9, 0.6, 0.5])
     P = np.diag(deviations**2)
     scale = np.diag(deviations)
     A = scale @ A @ np.linalg.inv(scale)  # contracts in units of the deviations
@@ -38,16 +38,16 @@ def known_texture(*, colour: bool = False, amplitude: float = 10.0) -> DynamicTe
     return DynamicTexture(np.full(pixels, 128.0), basis, model, shape, 25.0)
 
 
-def known_clip(texture: DynamicTexture, frames: int, rng: int = 0) -> np.ndarray:
+def known_clip(texture: DynamicTexture, frames: int) -> np.ndarray:
     """Return frames of a texture as they would be filmed: rounded to uint8."""
-    z = simulate(texture.model, steps=frames, noise=True, rng=rng).y
+    z = simulate(texture.model, steps=frames, noise=True, rng=0).y
     y = texture.mean + z @ texture.basis.T.astype(float)
     return np.clip(np.rint(y), 0, 255).astype(np.uint8).reshape(frames, *texture.shape)
 
 
-def drifting_clip(frames: int = 60, rng: int = 0) -> np.ndarray:
+def drifting_clip(frames: int = 60) -> np.ndarray:
     """Return a clip that drifts and grows, as floats: least squares finds it unstable."""
-    generator = np.random.default_rng(rng)
+    generator = np.random.default_rng(0)
     t = np.linspace(0.0, 1.0, frames)
     paths = np.stack([np.exp(1.5 * t), t**2, np.sin(2 * np.pi * t)], axis=1)
     paths += 0.02 * generator.standard_normal(paths.shape).cumsum(axis=0)

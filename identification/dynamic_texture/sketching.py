@@ -25,7 +25,7 @@ SETTLED = 1e-6  # of the variance: growth from one pass to the next
 
 
 def sketched(
-    source: FrameSource, limit: int, *, progress: bool = False
+    source: FrameSource, limit: int, *, progress: bool
 ) -> tuple[
     np.ndarray, np.ndarray, np.ndarray, np.ndarray, Callable[[int], tuple[np.ndarray, np.ndarray]]
 ]:
@@ -37,7 +37,7 @@ def sketched(
         The clip.
     limit : int
         Principal components wanted.
-    progress : bool, default False
+    progress : bool
         Show a progress bar.
 
     Returns

@@ -141,7 +141,7 @@ def film_blocks(
     start: Any = None,
     loop: bool = False,
     noise: bool = True,
-    rng: Rng = None,
+    rng: Rng,
     film: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Return an iterator over blocks (b, pixels) uint8 of a film; arguments as in ``synthesize``.

@@ -215,22 +215,26 @@ def kalman_path(
             x[last:] = states
         Kt[last:], P[last + 1 :] = K.T, P_last
     if not all(np.isfinite(value).all() for value in (pivot, log_likelihood, x_last, P_last)):
-        model, predictor = (
-            stability_margin(M, 1.0) if np.isfinite(M).all() else -np.inf
-            for M in (A, A - Kt[-1].T @ C)
-        )
-        raise UnstableModelError(
-            f"The Kalman filter overflows: the stability margin of the model is {model:.3g}, that "
-            f"of the predictor A - K C {predictor:.3g} (1 - max |eigenvalue|). Likely causes: (a) "
-            "an unstable mode that the observed entries do not show, (b) an innovations model "
-            "whose predictor is unstable.",
-            stability_margin=min(model, predictor),
-        )
+        raise _overflow(A, A - Kt[-1].T @ C)
     if not keep_states:
         x = x_last[np.newaxis]
     if not keep_covariances:
         P = P_last[np.newaxis]
     return KalmanPath(x, P, np.swapaxes(Kt, 1, 2), log_likelihood)
+
+
+def _overflow(A: np.ndarray, F: np.ndarray) -> UnstableModelError:
+    """Return the error for a model A with predictor F whose recursion overflows."""
+    model, predictor = (
+        stability_margin(M, 1.0) if np.isfinite(M).all() else -np.inf for M in (A, F)
+    )
+    return UnstableModelError(
+        f"The Kalman filter overflows: the stability margin of the model is {model:.3g}, that "
+        f"of the predictor A - K C {predictor:.3g} (1 - max |eigenvalue|). Likely causes: (a) "
+        "an unstable mode that the observed entries do not show, (b) an innovations model "
+        "whose predictor is unstable.",
+        stability_margin=min(model, predictor),
+    )
 
 
 def steady_scan(

@@ -241,7 +241,9 @@ class TestPoles:
         assert "o" not in {line.get_marker() for line in plot_poles(mimo(), zeros=False).lines}
 
     def test_order_zero(self):
-        plot_poles(LinearSSM(np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0)), dt=0.0))
+        gain = LinearSSM(np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0)), dt=0.0)
+        marks = [line for line in plot_poles(gain).lines if line.get_marker() in ("x", "o")]
+        assert [line.get_xdata().size for line in marks] == [0]
 
     def test_planes_do_not_mix(self):
         with pytest.raises(ValueError, match="`models` must be all in discrete time or all in"):
