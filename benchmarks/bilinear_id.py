@@ -20,12 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import scipy
+from measured_plants import halves
 
 from identification import bilinear_id, compare, pem, subspace_id
 from realization import BilinearSSM, LinearSSM, NumericalWarning, UnstableModelError, simulate
 
 SAMPLES = 2000
 NOISE = (0.01, 0.05, 0.2)
+MEASURED = {"cascaded tanks": "tanks", "winding": "winding", "pHdata": "pH"}
 CONFIGURATIONS = [(n, m, kind) for n in (2, 3) for m in (1, 2) for kind in ("white", "filtered")]
 
 
@@ -129,28 +131,12 @@ def linear(seeds):
     print(f"linear plants: at least {least} of {seeds} in every row; goal {0.95 * seeds:g}")
 
 
-def measured_records(folder):
-    """Yield name, estimation record and validation record."""
-    table = np.genfromtxt(
-        folder / "nonlinear" / "cascaded_tanks.csv",
-        delimiter=",",
-        skip_header=1,
-        usecols=(0, 1, 2, 3),
-    )
-    yield "cascaded tanks", (table[:, 2], table[:, 0]), (table[:, 3], table[:, 1])
-    for name, inputs, outputs in (("winding", range(5), (5, 6)), ("pHdata", (1, 2), (3,))):
-        table = np.loadtxt(folder / "daisy" / f"{name}.dat")
-        half = len(table) // 2
-        first, second = table[:half], table[half:]
-        columns = list(outputs), list(inputs)
-        yield name, [first[:, c] for c in columns], [second[:, c] for c in columns]
-
-
 def measured(folder):
     """Print held-out fits of the linear model and of bilinear_id."""
     print("held-out one-step fit in %: linear model, bilinear_id (b: bilinear), seconds")
     worse, count = 0, 0
-    for name, (y, u), validation in measured_records(folder):
+    for name, of_set in MEASURED.items():
+        y, u, *validation = halves(folder, of_set)
         for n in (1, 2, 3, 4):
             start = time.perf_counter()
             found = bilinear_id(y, u, n)

@@ -17,9 +17,13 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import scipy
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from feedback import feedback_record
 
 from identification import (
     HankelFactor,
@@ -77,17 +81,6 @@ def record(plant, T, rng):
     return simulate(plant, u, noise=True, rng=rng).y, u
 
 
-def closed_loop_record(plant, gain, T, rng):
-    """Return the record of u = reference - gain y, which has to be found sample by sample."""
-    x, (r, e) = np.zeros(plant.n_states), rng.standard_normal((2, T, 1))
-    y, u = np.empty((T, 1)), np.empty((T, 1))
-    for t in range(T):
-        y[t] = plant.C @ x + e[t]
-        u[t] = r[t] - gain * y[t]
-        x = plant.A @ x + plant.B @ u[t] + plant.K @ e[t]
-    return y, u
-
-
 def pole_distance(model, plant):
     """Return the root mean square distance of the poles, in the best pairing."""
     distances = np.abs(poles(model)[:, np.newaxis] - poles(plant))
@@ -142,7 +135,7 @@ def feedback():
         expected = markov_parameters(plant, count)[1:]
         errors = {method: [] for method in found}
         for _ in range(runs):
-            y, u = closed_loop_record(plant, gain, T, rng)
+            y, u = feedback_record(plant, gain, T, rng)
             for method in found:
                 result = subspace_id(y, u, 2, method=method, past=20, future=10, feedthrough=False)
                 errors[method].append(markov_parameters(result.model, count)[1:] - expected)
