@@ -224,20 +224,16 @@ def _result(
         Re = best.line.moment
     model = _with_system(start.model, system, symmetrize(Re))
     stopped = stopped and not fit.converged
-    factor, said = _covariance_factor(problem, best, system)
     if stopped:
-        factor = None
-        said = (
-            f"stopped after {counted(fit.steps, 'step')}, held-out blocks of the record speak "
-            "against more: no parameter covariance (it is that of the optimum; see bootstrap)"
+        factor, said = (
+            None,
+            (
+                f"stopped after {counted(fit.steps, 'step')}, held-out blocks of the record speak "
+                "against more: no parameter covariance (it is that of the optimum; see bootstrap)"
+            ),
         )
-    if gain_fit is not None and factor is not None:
-        gain_factor, said = _covariance_factor(gain_fit[0], gain_fit[1].best, None)
-        if gain_factor is None:
-            factor = None
-        else:
-            moved = entries_in_coordinates(gain_factor, best.system, best.Tinv, best.T)
-            factor = np.hstack([factor, moved])
+    else:
+        factor, said = _entries_factor(problem, best, system, gain_fit)
     horizons = sorted({np.inf, 1, problem.horizon}, reverse=True)
     fits, whiteness = record_evidence(model, problem.data, y0, horizons)
     options = {
@@ -311,6 +307,20 @@ def _error_moment(problem: Problem, point: Solution) -> np.ndarray:
             f"largest modulus = {point.system.margin():.3g}). Start from a stable predictor."
         )
     return at[1].moment
+
+
+def _entries_factor(
+    problem: Problem, best: Solution, system: System, gain_fit: tuple[Problem, Search] | None
+) -> tuple[np.ndarray | None, str]:
+    """Return the factor of the covariance of all entries, or None and the reason."""
+    factor, said = _covariance_factor(problem, best, system)
+    if factor is None or gain_fit is None:
+        return factor, said
+    gain_factor, said = _covariance_factor(gain_fit[0], gain_fit[1].best, None)
+    if gain_factor is None:
+        return None, said
+    moved = entries_in_coordinates(gain_factor, best.system, best.Tinv, best.T)
+    return np.hstack([factor, moved]), said
 
 
 def _covariance_factor(
