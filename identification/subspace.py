@@ -316,7 +316,12 @@ def _result(
             model = replace(model, Re=residual_covariance(model, data, best.inputs.y_offset))
         fits, whiteness = record_evidence(model, data, best.inputs.y_offset)
     model = replace(model, dt=options["dt"])
-    warnings += stability_warnings(model, "; stable=True moves it inside")
+    advice = "; stable=True moves it inside"
+    if best.table is not None and options["criterion"] != "held-out":
+        fewer = best.table.best("svc")
+        if fewer < best.table.chosen:
+            advice = f"; the data tell of order {fewer} (svc){advice}"
+    warnings += stability_warnings(model, advice)
     return IdentificationResult(
         model=model,
         x0=x0,

@@ -336,6 +336,45 @@ def test_an_integrating_plant_stays_as_it_is_for_prediction():
     np.testing.assert_allclose(np.sort(poles(result.model).real), [0.7, 1.0], atol=1e-9)
 
 
+def textbook_poles(y, u, order, horizon, weight):
+    """Return poles as Van Overschee and De Moor define them, from whole Hankel matrices."""
+    count = len(y) - 2 * horizon + 1
+    rows = [
+        np.array([s[start + i : start + i + count] for i in range(horizon)])
+        for s in (u, y)
+        for start in (0, horizon)
+    ]
+    u_past, u_future, y_past, y_future = rows
+    known = np.linalg.qr(np.vstack([np.ones(count), u_future]).T)[0]
+    future, past = (
+        block - (block @ known) @ known.T for block in (y_future, np.vstack([u_past, y_past]))
+    )
+    colour = np.eye(horizon) if weight == "moesp" else np.linalg.cholesky(future @ future.T)
+    left, values, _ = np.linalg.svd(np.linalg.solve(colour, future) @ np.linalg.qr(past.T)[0])
+    gamma = (colour @ left)[:, :order]
+    return np.linalg.eigvals(np.linalg.lstsq(gamma[:-1], gamma[1:], rcond=None)[0]), values
+
+
+@pytest.mark.parametrize("seed", [1, 4, 9])
+@pytest.mark.parametrize("method", ["moesp", "cva"])
+def test_a_mode_that_the_data_hardly_tell_of_lands_where_the_definition_puts_it(method, seed):
+    B, C = [[1.0], [1e-4]], [[1.0, 1.0]]
+    plant = InnovationSSM(np.diag([0.8, 0.5]), C, [[0.3], [0.0]], [[0.01]], B=B)
+    u = np.random.default_rng(seed).standard_normal(500)
+    y = simulate(plant, u, noise=True, rng=100 + seed).y[:, 0]
+    result = subspace_id(y, u, 2, method=method, past=15)
+    expected, values = textbook_poles(y, u, 2, 15, method)
+    found = np.linalg.eigvals(result.model.A)
+    np.testing.assert_allclose(np.sort_complex(found), np.sort_complex(expected), atol=1e-9)
+    unstable = [text for text in result.warnings if "A is unstable" in text]
+    assert len(unstable) == (np.abs(expected).max() >= 1)
+    assert all("the data tell of order 1 (svc); stable=True" in text for text in unstable)
+    alone = subspace_id(y, u, method=method, past=15)  # the second correlation is that of noise
+    assert alone.n_states == 1
+    assert values[1] < 2 * values[2]
+    assert alone.model.A.item() == pytest.approx(0.8, abs=0.02)
+
+
 def test_unstable_simulation_falls_back_to_the_stabilised_candidate():
     rng = np.random.default_rng(13)
     plant = LinearSSM([[1.2]], [[1.0]], [[1.0]])
