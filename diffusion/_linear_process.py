@@ -45,6 +45,8 @@ __all__ = [
     "require_process",
 ]
 
+LARGEST_POINT = 1e150  # the squares of its entries are numbers
+
 
 class ReverseKernel(NamedTuple):
     """x_s given x_t: mean J x_t + offset, covariance factor @ factor.T."""
@@ -351,9 +353,6 @@ class LinearProcess(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({counted(self.n_states, 'state')})"
-
-
-LARGEST_POINT = 1e150  # the squares of its entries are numbers
 
 
 def as_interval(s: float, t: float) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from ._factors import RowSpace, joint_factor, row_space
 __all__ = ["AnyGaussian", "Link", "WhitenedPath", "run_filter", "stationary_link", "whiten"]
 
 AnyGaussian = GaussianSSM | InnovationSSM | BilinearSSM
+LARGEST_RECORD = 1e100  # the squares of its samples, whitened, are numbers
 
 
 class Link(NamedTuple):
@@ -101,9 +102,6 @@ def stationary_link(
     rows = (basis[:, :r] * np.where(np.diag(triangle) < 0, -1.0, 1.0)).T
     rest, output = basis[:, r:].T, np.hstack([C @ P.factor, D])
     return Link(rows[:, :r].T, rest[:, :r].T, output @ rows.T, output @ rest.T)
-
-
-LARGEST_RECORD = 1e100
 
 
 def run_filter(

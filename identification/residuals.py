@@ -190,20 +190,9 @@ def residual_tests(
     autocorrelation = covariances / np.outer(spread, spread)
     statistic, p_value = _ljung_box(tuple(run / spread for run in e), lags)
     band = _simultaneous_quantile(confidence, lags * p * p) / np.sqrt(T)
-    cross = np.zeros((2 * lags + 1, p, m))
-    cross_band = np.ones((p, m))
+    cross, cross_band = np.zeros((2 * lags + 1, p, m)), np.ones((p, m))
     if m:
-        forward = _cross_covariances(e, u_runs, lags)
-        backward = _cross_covariances(u_runs, e, lags)
-        input_covariances = _cross_covariances(u_runs, u_runs, lags)
-        power = np.diagonal(input_covariances[0])
-        scale = np.outer(spread, np.sqrt(np.where(power > 0, power, 1.0)))
-        cross[lags:] = forward / scale
-        cross[:lags] = backward[:0:-1].transpose(0, 2, 1) / scale
-        r_ee = np.diagonal(autocorrelation, axis1=1, axis2=2)
-        r_uu = np.diagonal(input_covariances, axis1=1, axis2=2) / np.where(power > 0, power, 1.0)
-        variance = (2 * r_ee.T @ r_uu - np.outer(r_ee[0], r_uu[0])) / T
-        variance = np.maximum(variance, 1.0 / T)
+        cross, variance = _with_inputs(e, u_runs, spread, autocorrelation)
         cross_band = _simultaneous_quantile(confidence, (lags + 1) * p * m) * np.sqrt(variance)
     return ResidualTests(
         residuals,
@@ -219,6 +208,25 @@ def residual_tests(
         output_names=data.output_names,
         input_names=data.input_names,
     )
+
+
+def _with_inputs(
+    e: tuple[np.ndarray, ...],
+    u: tuple[np.ndarray, ...],
+    spread: np.ndarray,
+    autocorrelation: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return correlations with the inputs, lags -h .. h, and their variance if all are zero."""
+    T, lags = sum(run.shape[0] for run in e), len(autocorrelation) - 1
+    forward, backward = _cross_covariances(e, u, lags), _cross_covariances(u, e, lags)
+    input_covariances = _cross_covariances(u, u, lags)
+    power = np.diagonal(input_covariances[0])
+    scale = np.outer(spread, np.sqrt(np.where(power > 0, power, 1.0)))
+    cross = np.concatenate([backward[:0:-1].transpose(0, 2, 1), forward]) / scale
+    r_ee = np.diagonal(autocorrelation, axis1=1, axis2=2)
+    r_uu = np.diagonal(input_covariances, axis1=1, axis2=2) / np.where(power > 0, power, 1.0)
+    variance = (2 * r_ee.T @ r_uu - np.outer(r_ee[0], r_uu[0])) / T
+    return cross, np.maximum(variance, 1.0 / T)
 
 
 def whiteness(residuals: Sequence[np.ndarray]) -> float | None:
