@@ -318,9 +318,9 @@ def _result(
     model = replace(model, dt=options["dt"])
     advice = "; stable=True moves it inside"
     if best.table is not None and options["criterion"] != "held-out":
-        fewer = best.table.best("svc")
+        fewer = best.table.best("bic")
         if fewer < best.table.chosen:
-            advice = f"; the data tell of order {fewer} (svc){advice}"
+            advice = f"; the data tell of order {fewer} (bic){advice}"
     warnings += stability_warnings(model, advice)
     return IdentificationResult(
         model=model,
