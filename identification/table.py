@@ -65,10 +65,19 @@ def _parsed(names: list[str], rows: list[list[str]], numbers: list[int], file: s
             if value is None:
                 raise ValueError(
                     f"column {number} ({names[number]!r}) of {file} must hold numbers; found "
-                    f"{row[number]!r} in row {t + 1} of the data."
+                    f"{row[number]!r} in row {t + 1} of the data.{_advice(row[number], t)}"
                 )
             values[t, k] = value
     return values
+
+
+def _advice(field: str, row: int) -> str:
+    """Return what to do about a field that is no number, or nothing."""
+    if _number(field.replace(",", ".")) is not None:
+        return " A decimal comma is read where semicolons separate the columns."
+    if row == 0 and not field[0].isdigit():
+        return " Where that is a line of units, begin it with #."
+    return ""
 
 
 def _stacked(
@@ -145,7 +154,7 @@ def _fields(path: Path) -> tuple[list[str], list[list[str]]]:
     lines = [line for line in lines if line.strip() and line[0] not in "#%"]
     if not lines:
         raise ValueError(f"{path.name} holds no data.")
-    separator = next((mark for mark in ";,\t" if mark in lines[0]), None)
+    separator = next((mark for mark in "\t;," if mark in lines[0]), None)
     if separator is None:
         rows = [line.split() for line in lines]
     else:

@@ -261,7 +261,10 @@ def as_instance(name: str, value: Any, classes: tuple[type, ...]) -> Any:
     """Return `value` if it is an instance of one of the record classes."""
     if not isinstance(value, classes):
         wanted = " or ".join(c.__name__ for c in classes)
-        raise TypeError(f"`{name}` must be a {wanted}; got {type(value).__name__}.")
+        fields = getattr(type(value), "__dataclass_fields__", ())
+        held = "model" in fields and isinstance(value.model, classes)
+        advice = " Pass its `.model`." if held else ""
+        raise TypeError(f"`{name}` must be a {wanted}; got {type(value).__name__}.{advice}")
     return value
 
 

@@ -216,6 +216,7 @@ def _decode(code: Any, arrays: dict[str, np.ndarray]) -> Any:
     if cls is None:
         raise ValueError(
             f"The archive holds a {code['class']!r}, which is not known here (known: "
-            f"{', '.join(sorted(_CLASSES))}). Import the package that defines it first."
+            f"{', '.join(sorted(_CLASSES))}). Import the package that defines it first: "
+            "identification (results of it, textures), canonical_forms or diffusion."
         )
     return cls(**{name: _decode(item, arrays) for name, item in code["fields"].items()})

@@ -169,3 +169,8 @@ def test_to_a_file_and_back(tmp_path):
     assert np.array_equal(back.predict(Y, U), result.predict(Y, U))
     assert np.array_equal(back.order_table.svc, result.order_table.svc)
     assert back.options == result.options
+
+
+def test_a_result_where_a_model_is_wanted_is_refused_with_the_way_on():
+    with pytest.raises(TypeError, match=r"got IdentificationResult. Pass its `\.model`"):
+        realization.poles(RESULT)

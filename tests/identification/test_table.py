@@ -66,6 +66,11 @@ def test_comments_blank_lines_and_decimal_commas(tmp_path):
     assert np.array_equal(Experiments.from_file(headless, 1).y[0].T, [[1.5, 2.5]])
 
 
+def test_a_comma_in_a_name_does_not_separate_where_tabs_do(tmp_path):
+    path = written(tmp_path, "t\tlevel, m\n0\t1.5\n1\t2.5\n")
+    assert np.array_equal(Experiments.from_file(path, "level, m").y[0].T, [[1.5, 2.5]])
+
+
 def test_separator_at_the_end_of_every_line_makes_no_column(tmp_path):
     path = written(tmp_path, "a\tb\t\n1\t2\t\n3\t4\t\n")
     with pytest.raises(ValueError, match="no column '2'; its columns are 0 'a', 1 'b'"):
@@ -104,6 +109,12 @@ def test_missing_values(tmp_path, missing):
         ("a,b\n1,2\n", ["a", "a"], "a column can serve once"),
         ("a,b\n1,2\n3\n", "a", "as many fields as the first, 2; row 2 .* has 1: '3'"),
         ("a,b\n1,2\nx,3\n", "a", r"column 0 \('a'\) of .* found 'x' in row 2 of the data"),
+        (
+            "a\tb\n1,5\t2\n",
+            "a",
+            "found '1,5' in row 1 of the data. A decimal comma is read where sem",
+        ),
+        ("a,b\ns,V\n1,2\n", "b", "found 'V' in row 1 .* a line of units, begin it with #"),
         ("a,b\n", "a", "no data below its header"),
         ("# nothing\n\n", 0, "holds no data"),
         ("1,2\n", 0, None),

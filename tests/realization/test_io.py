@@ -125,7 +125,9 @@ def test_a_class_that_is_not_known_when_loading(path, registered):
     register_record(Evidence)
     save(Evidence(records()[0], {}, (), [], np.zeros(1)), path)
     del _CLASSES["Evidence"]
-    with pytest.raises(ValueError, match=r"holds a 'Evidence', which is not known .* Import the"):
+    with pytest.raises(
+        ValueError, match=r"holds a 'Evidence', which is not known .* Import the .* identification"
+    ):
         load(path)
 
 
