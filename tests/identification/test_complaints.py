@@ -82,9 +82,9 @@ def test_an_order_that_cannot_be_had_is_refused_with_the_largest_one():
     ):
         subspace_id(y, u, 40, method="moesp", past=6)
     quiet = np.cos(0.3 * np.arange(300.0))
-    with pytest.raises(ValueError, match="`order` = 5 cannot be had: .* has rank 2"):
+    with pytest.raises(ValueError, match=r"`order` = 5 cannot be had: .* has rank 2"):
         subspace_id(quiet, order=5, method="moesp", past=10)
-    with pytest.raises(ValueError, match="`order` = 5 cannot be had: .* has rank 0"):
+    with pytest.raises(ValueError, match=r"`order` = 5 cannot be had: .* has rank 0"):
         okid(quiet, np.random.default_rng(0).standard_normal(300), 5, lags=10, offset="none")
 
 
