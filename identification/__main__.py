@@ -93,7 +93,10 @@ def report(
         typer.Option(help="The page to write.", show_default="FILE_report.html, here"),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Also save the model, to be read with realization.load.")
+        Path | None,
+        typer.Option(
+            help="Also save the model: import identification, then realization.load reads it."
+        ),
     ] = None,
 ) -> None:
     """Identify a model from a file, and write a page that tells how good it is and why.

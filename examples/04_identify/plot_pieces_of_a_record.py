@@ -93,7 +93,13 @@ except ImportError:
 
 figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
 ax.loglog(samples, errors, "o-", label="impulse response of the model so far")
-ax.loglog(samples, errors[-1] * np.sqrt(samples[-1] / np.array(samples)), "--", color="0.5")
+ax.loglog(
+    samples,
+    errors[-1] * np.sqrt(samples[-1] / np.array(samples)),
+    "--",
+    color="0.5",
+    label="one over the root of the samples",
+)
 ax.set(xlabel="samples that have passed", ylabel="relative error")
 ax.legend()
 plt.show()
