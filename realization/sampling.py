@@ -306,13 +306,21 @@ def real_logarithm(A: np.ndarray) -> np.ndarray:
     return Z * scale[:, np.newaxis] / scale
 
 
-def _augmented(Z: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return F = [[Z, 0], [C/c, 0]] and the units (1, c) of its states."""
+def _augmented(
+    Z: np.ndarray, C: np.ndarray, W: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return F = [[Z, 0], [C x/y, 0]], W in units of x and y, and the products of these units.
+
+    The units x of the states and y of the outputs are what W and C make of them.
+    """
     n, p = Z.shape[0], C.shape[0]
-    c = float(np.linalg.norm(C, 2)) if n and C.any() else 1.0
+    x = float(np.sqrt(np.abs(W[:n, :n]).max(initial=0.0))) or 1.0
+    through = float(np.linalg.norm(C, 2)) * x if n else 0.0
+    y = max(through, float(np.sqrt(np.abs(W[n:, n:]).max(initial=0.0)))) or 1.0
     F = np.zeros((n + p, n + p), dtype=np.result_type(Z, C))
-    F[:n, :n], F[n:, :n] = Z, C / c
-    return F, np.concatenate([np.ones(n), np.full(p, c)])
+    F[:n, :n], F[n:, :n] = Z, C * x / y
+    units = np.concatenate([np.full(n, x), np.full(p, y)])
+    return F, W / units / units[:, np.newaxis], np.outer(units, units)
 
 
 def _halvings(F: np.ndarray) -> int:
@@ -325,9 +333,8 @@ def _sampled_noise(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the blocks of L(W): the covariance Q, R, S of one interval from its intensity."""
     n = Z.shape[0]
-    F, units = _augmented(Z, C)
-    W = np.block([[Q, S], [S.conj().T, R]]) / np.outer(units, units)
-    X = noise_integral(F, W) * np.outer(units, units)
+    F, W, units = _augmented(Z, C, np.block([[Q, S], [S.conj().T, R]]))
+    X = noise_integral(F, W) * units
     return X[:n, :n], X[n:, n:], X[:n, n:]
 
 
@@ -357,9 +364,8 @@ def _intensity(Z: np.ndarray, C: np.ndarray, sampled: np.ndarray) -> np.ndarray:
     """Return W with L(W) = sampled: the intensity over one interval, real matrices."""
     import slycot
 
-    F, units = _augmented(Z, C)
+    F, target, units = _augmented(Z, C, sampled)
     size, halvings = F.shape[0], _halvings(F)
-    target = sampled / np.outer(units, units)
     roots = [scipy.linalg.expm(F / 2**halvings)]
     for _ in range(halvings - 1):
         roots.append(roots[-1] @ roots[-1])
@@ -375,7 +381,7 @@ def _intensity(Z: np.ndarray, C: np.ndarray, sampled: np.ndarray) -> np.ndarray:
     W = W * 2**halvings
     error = np.linalg.norm(noise_integral(F, W) - target)
     _require_accuracy("The noise", float(error / max(np.linalg.norm(target), 1e-300)))
-    return symmetrize(W) * np.outer(units, units)
+    return symmetrize(W) * units
 
 
 def _kronecker_sum(F: np.ndarray, X: np.ndarray) -> np.ndarray:

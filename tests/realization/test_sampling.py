@@ -440,3 +440,22 @@ def test_a_random_walk_in_noise_is_continuized():
     walk = InnovationSSM([[1.0]], [[1.0]], [[0.5]], [[1.0]])
     back = discretize(continuize(walk), 1.0)
     np.testing.assert_allclose([back.A[0, 0], back.K[0, 0], back.Re[0, 0]], [1.0, 0.5, 1.0])
+
+
+@pytest.mark.parametrize(("noise", "gain"), [(1e300, 1.0), (1e-300, 1.0), (1.0, 1e-300)])
+def test_noise_in_extreme_units_is_sampled_and_taken_back(noise, gain):
+    A, C, S = [[0.8, 0.2], [-0.1, 0.7]], np.array([[1.0, 0.5]]), np.array([[0.2], [0.1]])
+    Q, R = np.eye(2), np.eye(1)
+    plain = continuize(GaussianSSM(A, C, Q, R, S))
+    if gain == 1.0:
+        found = continuize(GaussianSSM(A, C, noise * Q, noise * R, noise * S))
+        np.testing.assert_allclose(found.Q / noise, plain.Q, rtol=1e-10)
+        np.testing.assert_allclose(found.S / noise, plain.S, rtol=1e-10)
+        np.testing.assert_allclose(found.R / noise, plain.R, rtol=1e-10)
+    else:  # what the outputs do not see of the state leaves their own noise
+        found = continuize(GaussianSSM(A, gain * C, noise * Q, noise * R))
+        np.testing.assert_allclose(found.R, R, rtol=1e-12)
+        np.testing.assert_allclose(found.Q, plain.Q, rtol=1e-10)
+    again = discretize(found, 1.0)
+    np.testing.assert_allclose(again.Q / noise, Q, atol=1e-10)
+    np.testing.assert_allclose(again.R / noise, R, atol=1e-10)
