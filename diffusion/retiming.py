@@ -182,17 +182,19 @@ def irreversibility(model: CovarianceModel | GaussianSSM | InnovationSSM) -> flo
     require_discrete(model, "irreversibility")
     require_real(model, "irreversibility")
     cov = to_covariance(model)
-    scale = np.linalg.norm(cov.Lambda0)
-    n, p = cov.n_states, cov.n_outputs
-    if p == 1 or scale == 0.0 or n == 0:
+    size = np.abs(cov.Lambda0).max(initial=0.0)
+    gain = np.abs(cov.C).max(initial=0.0)
+    if cov.n_outputs == 1 or size == 0.0 or gain == 0.0:
         return 0.0
-    tail = lyapunov_factor(cov.A.T, cov.C.T, dt=cov.dt).T  # |C A^j v| <= |tail v| for all j
+    p, C, N = cov.n_outputs, cov.C / gain, cov.N / size * gain
+    scale = np.linalg.norm(cov.Lambda0 / size)
+    tail = lyapunov_factor(cov.A.T, C.T, dt=cov.dt).T  # |C A^j v| <= |tail v| for all j
     count = 64
-    rows = [cov.C]
+    rows = [C]
     for _ in range(count - 1):
         rows.append(rows[-1] @ cov.A)
     observe, advance = np.concatenate(rows), np.linalg.matrix_power(cov.A, count)
-    largest, N = 0.0, cov.N
+    largest = 0.0
     while 2 * np.linalg.norm(tail @ N) > max(largest, 1e-16 * scale):
         lags = (observe @ N).reshape(count, p, p)
         gaps = np.linalg.norm(lags - np.swapaxes(lags, 1, 2), axis=(1, 2))

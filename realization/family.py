@@ -405,15 +405,22 @@ def _flip(
     seen = scipy.linalg.solve_triangular(half, C @ basis, lower=True)
     information = lyapunov_factor(block.T, seen.T, dt=dt)  # Y = F F', F upper triangular
     sizes = np.linalg.svd(information, compute_uv=False)
-    if sizes[-1] <= 1e-13 * sizes[0]:
+    smallest = float(sizes[-1] / (sizes[0] or 1.0))
+    if smallest <= 1e-13:
         raise NotMinimalError(
             "The state covariances of this process are unbounded: (C, A) is not observable "
-            f"(smallest singular value {sizes[-1] / sizes[0]:.1e}, relative). Reduce the model "
-            "first, for example with stochastic_truncate.",
-            singular_value=float(sizes[-1] / sizes[0]),
+            f"(smallest singular value {smallest:.1e}, relative). Reduce the model first, for "
+            "example with stochastic_truncate.",
+            singular_value=smallest,
         )
     root = scipy.linalg.solve_triangular(information, basis.T).T
-    flipped = symmetrize(P + root @ root.T)
+    with np.errstate(over="ignore", invalid="ignore"):
+        flipped = symmetrize(P + root @ root.T)
+    if not np.isfinite(flipped).all():
+        raise ValueError(
+            f"`C` is so small (largest entry {np.abs(C).max():.1e}) that state covariances of this "
+            "process overflow. Express the state in other units."
+        )
     # C in the coordinates with Y = I
     outward = scipy.linalg.solve_triangular(information, seen.T).T
     if dt == 0.0:

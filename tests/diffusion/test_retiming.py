@@ -205,6 +205,14 @@ class TestIrreversibility:
         assert gaps.argmax() > 200
         assert irreversibility(model) == pytest.approx(gaps.max() / np.linalg.norm(lags[0]))
 
+    @pytest.mark.parametrize(("noise", "gain"), [(1e-300, 1.0), (1e150, 1.0), (1.0, 1e150)])
+    def test_units_do_not_matter(self, noise, gain):
+        A, eye = np.array([[0.8, 0.2], [-0.1, 0.7]]), np.eye(2)
+        plain = irreversibility(GaussianSSM(A, eye, eye, 0 * eye))
+        assert plain > 0.1
+        found = irreversibility(GaussianSSM(A, gain * eye, noise * eye, 0 * eye))
+        assert found == pytest.approx(plain, rel=1e-9)
+
     def test_zero_where_there_is_no_direction(self):
         assert irreversibility(random_gaussian(1, 3, 1, "stationary")) == 0.0
         noise = np.zeros((2, 2))

@@ -283,3 +283,11 @@ def test_singular_spectrum_is_named():
 def test_other_records_are_refused():
     with pytest.raises(TypeError, match="must be a CovarianceModel"):
         minimal_covariance(InnovationSSM([[0.5]], [[1.0]], [[0.2]], [[1.0]]))
+
+
+def test_outputs_that_hardly_see_the_state_are_refused_in_words():
+    A, N = np.array([[0.8, 0.2], [-0.1, 0.7]]), np.array([[0.5, 0.1], [0.2, 0.3]])
+    with pytest.raises(NotMinimalError, match=r"not observable .*0\.0e\+00, relative"):
+        maximal_covariance(CovarianceModel(A, np.zeros((2, 2)), N, 3 * np.eye(2)))
+    with pytest.raises(ValueError, match=r"`C` is so small \(largest entry 1.0e-300\)"):
+        maximal_covariance(CovarianceModel(A, 1e-300 * np.eye(2), N, 3 * np.eye(2)))
