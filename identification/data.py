@@ -442,11 +442,14 @@ def numbered(prefix: str, channels: int) -> tuple[str, ...]:
 
 def _require_complete(label: str, array: np.ndarray) -> None:
     """Raise if a sample is missing."""
-    missing = np.isnan(array).any(axis=-1).ravel()
-    if missing.any():
+    entries = np.isnan(array)
+    if entries.any():
+        missing = entries.any(axis=-1)
+        *_, row, channel = np.argwhere(entries)[0]
+        where = f"{row}, channel {channel}" if entries.shape[-1] > 1 else f"{row}"
         raise ValueError(
             f"`{label}` has a missing value (NaN) in {int(missing.sum())} of {missing.size} "
-            f"samples, the first at index {int(np.argmax(missing))}. This needs complete records: "
+            f"samples, the first at index {where}. This needs complete records: "
             "cut the record at the gaps and pass the pieces as a list of experiments. em() refines "
             "a model with outputs missing."
         )
