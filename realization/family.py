@@ -137,6 +137,8 @@ def maximal_covariance(cov: CovarianceModel) -> np.ndarray:
     ------
     TypeError
         If `cov` is not a CovarianceModel, or is complex.
+    ValueError
+        If `C` is so small that state covariances overflow.
     NotPositiveRealError
         If the data are those of no process.
     NotMinimalError
