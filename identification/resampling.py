@@ -96,7 +96,7 @@ class Bootstrap:
         Parameters
         ----------
         omega : (k,) array_like
-            Angular frequencies in rad/s.
+            Angular frequencies in radians per unit of `dt`.
 
         Returns
         -------

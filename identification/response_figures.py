@@ -117,7 +117,7 @@ def plot_bode(
     results : result or model, sequence of them, or mapping of names to them
         Identification results and plain models, of the same channels.
     omega : (k,) array_like, optional
-        Angular frequencies in rad/s, positive and increasing; default as in
+        Angular frequencies in radians per unit of `dt`, positive and increasing; default as in
         ``realization.plot_bode``.
     phase : bool, default True
         Whether to draw the phase below each magnitude.

@@ -128,7 +128,7 @@ class FrequencyResponseUncertainty:
     Parameters
     ----------
     omega : (k,) ndarray
-        Angular frequencies in rad/s.
+        Angular frequencies in radians per unit of `dt`.
     response : (k, p, m) ndarray
         Complex response.
     covariance : (k, p, m, 2, 2) ndarray
@@ -312,7 +312,7 @@ def frequency_response_uncertainty(
     result : IdentificationResult
         A result with a covariance, of a linear model: that of ``pem``.
     omega : (k,) array_like
-        Angular frequencies in rad/s.
+        Angular frequencies in radians per unit of `dt`.
     source : str, default "input"
         "input" is the response :math:`D + C(zI - A)^{-1}B` to the inputs, "innovation" that of the
         noise model, :math:`I + C(zI - A)^{-1}K`.

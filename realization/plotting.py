@@ -189,9 +189,9 @@ def plot_bode(
     input : int, optional
         Number of the input, from 0; default all.
     omega : (k,) array_like, optional
-        Angular frequencies in rad/s, positive and increasing; default from a decade below the
-        slowest pole to the Nyquist frequency (marked), or a decade above the fastest pole in
-        continuous time.
+        Angular frequencies in radians per unit of `dt`, positive and increasing; default from a
+        decade below the slowest pole to the Nyquist frequency (marked), or a decade above the
+        fastest pole in continuous time.
     phase : bool, default True
         Whether to split `ax` and draw the phase below the magnitude.
     ax : Axes, optional
@@ -240,9 +240,9 @@ def plot_bode(
                 shown = np.where(response[:, i, j] == 0, np.nan, angle)
                 below.semilogx(frequencies, shown, **drawn)
     mark_nyquist([model for model, _ in named], frequencies, ax, below)
-    finish(ax, "" if below else "frequency (rad/s)", "magnitude (dB)")
+    finish(ax, "" if below else "frequency (rad per unit of time)", "magnitude (dB)")
     if below is not None:
-        finish(below, "frequency (rad/s)", "phase (degrees)", legend=False)
+        finish(below, "frequency (rad per unit of time)", "phase (degrees)", legend=False)
         degree_ticks(below)
         ax.tick_params(labelbottom=False)
     ax.set_xlim(frequencies[0], frequencies[-1])
@@ -314,7 +314,7 @@ def plot_poles(
             marks |= {"marker": "o", "mfc": "none", "label": f"{name}, zeros" if name else "zeros"}
             ax.plot(np.real(values), np.imag(values), **marks)
     frame_plane(ax, np.concatenate(every_pole), np.concatenate(every_zero), *continuous)
-    unit = " (rad/s)" if True in continuous else ""
+    unit = " (rad per unit of time)" if True in continuous else ""
     finish(ax, f"real part{unit}", f"imaginary part{unit}", legend=False)
     if len(ax.get_legend_handles_labels()[1]) > 1 or named[0][1]:
         ax.legend()  # in a frame: its marks are no poles
@@ -340,7 +340,8 @@ def plot_spectrum(
     output : int, optional
         Number of the output shown, from 0; default all.
     omega : (k,) array_like, optional
-        Angular frequencies in rad/s, positive and increasing; default as for :func:`plot_bode`.
+        Angular frequencies in radians per unit of `dt`, positive and increasing; default as for
+        :func:`plot_bode`.
     ax : Axes, optional
         Where to draw; default a new figure.
 
@@ -361,7 +362,7 @@ def plot_spectrum(
     Notes
     -----
     In decibels, 10 log10 of the density that :func:`spectral_density` returns: per sample in
-    discrete time, per rad/s over 2 pi in continuous time.
+    discrete time, per radian per unit of time over 2 pi in continuous time.
 
     Examples
     --------
@@ -385,7 +386,7 @@ def plot_spectrum(
                 level = 10 * np.log10(np.real(density[:, i, i]))
             ax.semilogx(frequencies, level, **look(number, style, len(named), name, channel))
     mark_nyquist([model for model, _ in named], frequencies, ax)
-    finish(ax, "frequency (rad/s)", "spectral density (dB)")
+    finish(ax, "frequency (rad per unit of time)", "spectral density (dB)")
     ax.set_xlim(frequencies[0], frequencies[-1])
     return ax
 
@@ -419,7 +420,7 @@ def _plot_response(
             else:
                 few = {"marker": "o", "markersize": 3} if time.size <= 60 else {}
                 ax.step(time, values[:, i, j], where="post", **drawn, **few)
-    finish(ax, "time (s)", "")
+    finish(ax, "time", "")
     ax.set_xlim(0.0, span)
     return ax
 

@@ -56,7 +56,7 @@ class TestResponses:
             np.testing.assert_allclose(line.get_ydata(), expected, atol=1e-12)
             assert line.get_label() == f"u{j + 1} → y{i + 1}"
             assert line.get_drawstyle() == "steps-post"
-        assert ax.get_xlabel() == "time (s)"
+        assert ax.get_xlabel() == "time"
         assert ax.get_ylabel() == "step response (output per unit input)"
 
     def test_impulse_in_discrete_time_is_the_markov_parameters(self):
@@ -141,7 +141,7 @@ class TestBode:
         )
         assert np.abs(np.diff(phase.get_ydata())).max() < 180
         assert (ax.get_ylabel(), below.get_ylabel()) == ("magnitude (dB)", "phase (degrees)")
-        assert below.get_xlabel() == "frequency (rad/s)"
+        assert below.get_xlabel() == "frequency (rad per unit of time)"
         assert ax.get_xscale() == "log"
 
     def test_default_grid_ends_at_nyquist_and_meets_the_resonance(self):
@@ -166,7 +166,7 @@ class TestBode:
     def test_without_phase(self):
         ax = plot_bode(oscillator(), phase=False)
         assert len(ax.figure.axes) == 1
-        assert ax.get_xlabel() == "frequency (rad/s)"
+        assert ax.get_xlabel() == "frequency (rad per unit of time)"
 
     @pytest.mark.parametrize("in_grid", [True, False])
     def test_axes_given_are_split(self, in_grid):
@@ -216,7 +216,7 @@ class TestPoles:
         radius = [np.hypot(*line.get_data()) for line in circle if len(line.get_xdata()) == 201]
         np.testing.assert_allclose(radius, 1.0)
         ax = plot_poles(oscillator())
-        assert ax.get_xlabel() == "real part (rad/s)"
+        assert ax.get_xlabel() == "real part (rad per unit of time)"
         assert ax.get_ylim()[1] > 3.0
         assert ax.get_xlim()[1] > 0.0
 
@@ -267,7 +267,10 @@ class TestSpectrum:
             np.testing.assert_allclose(level, 10 * np.log10(expected))
             assert line.get_label() == f"y{i + 1}"
         assert omega[-1] == pytest.approx(np.pi)
-        assert (ax.get_xlabel(), ax.get_ylabel()) == ("frequency (rad/s)", "spectral density (dB)")
+        assert (ax.get_xlabel(), ax.get_ylabel()) == (
+            "frequency (rad per unit of time)",
+            "spectral density (dB)",
+        )
 
     def test_given_axes_and_one_output(self):
         model = random_innovation(np.random.default_rng(1), 3, 1, 2)
