@@ -115,8 +115,8 @@ def horizons(
         raise ValueError(
             f"too few samples: past = {past} and future = {future} with "
             f"{counted(channels, 'channel')} need {samples} samples in one run; got {T} in "
-            f"{len(data)} ({usable} of {needed} usable columns). Take shorter horizons or more "
-            "data."
+            f"{counted(len(data), 'experiment')} ({usable} of the {needed} equations that are "
+            "needed). Take shorter horizons or more data."
         )
     return past, future
 

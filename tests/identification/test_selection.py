@@ -75,5 +75,5 @@ def test_a_record_too_short_for_blocks_falls_back_to_the_criterion():
 
 
 def test_a_record_of_one_sample_is_too_short():
-    with pytest.raises(ValueError, match=r"too few samples: .* got 1 in 1"):
+    with pytest.raises(ValueError, match=r"too few samples: .* got 1 in 1 experiment \(0 of the"):
         subspace_id([1.0], [1.0], 2)
