@@ -153,14 +153,17 @@ def plot_compare(comparison: Comparison, *, fig: Any = None) -> np.ndarray:
     lengths = [max(run.shape[0], 2) for run in data.y]
     widths = np.maximum(lengths, 0.2 * max(lengths))
     axes = fig.subplots(p, k, squeeze=False, sharex="col", sharey="row", width_ratios=widths)
+    # an earlier model shows behind a later one
+    thickness = 1 + 0.8 * np.minimum(np.arange(len(comparison.names))[::-1], 3)
     for row in range(p):
         for column, run in enumerate(data.y):
             ax, time = axes[row, column], np.arange(run.shape[0]) * data.dt
             ax.plot(time, run[:, row], color=INK, lw=1.2, alpha=0.6, label="measured")
-            for name, fit, outputs in zip(
-                comparison.names, comparison.fits, comparison.y_hat, strict=True
+            for name, fit, outputs, lw in zip(
+                comparison.names, comparison.fits, comparison.y_hat, thickness, strict=True
             ):
-                ax.plot(time, outputs[column][:, row], lw=1, label=f"{name}: {fit[row]:.1f} %")
+                label = f"{name}: {fit[row]:.1f} %"
+                ax.plot(time, outputs[column][:, row], lw=lw, label=label)
             ax.margins(x=0.01)
             if row == 0 and k > 1:
                 ax.set_title(f"experiment {column}", fontsize="medium")

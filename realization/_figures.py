@@ -49,7 +49,7 @@ def frequency_grid(models: Sequence[StateSpaceRecord], omega: ArrayLike | None) 
         frequencies = as_array("omega", omega)
         if frequencies.ndim != 1 or frequencies.size < 2 or not (np.diff(frequencies) > 0).all():
             raise ValueError(
-                "`omega` must be a list of at least two increasing frequencies (rad/s); got shape "
+                "`omega` must be a list of at least two increasing frequencies; got shape "
                 f"{frequencies.shape}."
             )
         if frequencies[0] <= 0:

@@ -18,7 +18,7 @@ def frequency_points(omega: ArrayLike, dt: float) -> np.ndarray:
     """Return exp(i omega dt), or i omega for dt = 0, for real finite frequencies."""
     frequencies = as_array("omega", omega)
     if np.iscomplexobj(frequencies):
-        raise TypeError("`omega` must be real angular frequencies (rad/s); got complex numbers.")
+        raise TypeError("`omega` must be real angular frequencies; got complex numbers.")
     return 1j * frequencies if dt == 0.0 else np.exp(1j * dt * frequencies)
 
 

@@ -65,7 +65,7 @@ class NotPositiveRealError(LinAlgError):
     margin : float
         Minimum over frequency of the smallest eigenvalue of the spectral density.
     frequency : float
-        The frequency where it is reached, in radians per unit of ``dt`` (rad/s).
+        The frequency where it is reached, in radians per unit of ``dt``.
     """
 
     def __init__(self, message: str, *, margin: float, frequency: float) -> None:

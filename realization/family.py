@@ -291,8 +291,8 @@ def innovation_data(cov: CovarianceModel) -> tuple[np.ndarray, np.ndarray, np.nd
             raise
         raise NotPositiveRealError(
             "These covariances are not those of any process: the smallest eigenvalue of the "
-            f"spectral density falls to {test.margin:.3g} at {test.frequency:.6g} rad/s. "
-            "Call make_positive_real(cov) first.",
+            f"spectral density falls to {test.margin:.3g} at {test.frequency:.6g} rad per unit of "
+            "time. Call make_positive_real(cov) first.",
             margin=test.margin,
             frequency=test.frequency,
         ) from None

@@ -158,7 +158,7 @@ def spectral_density(model: AnyLinear | CovarianceModel, omega: ArrayLike) -> np
         A stable model. A LinearSSM is driven by white noise of unit covariance; the known inputs
         of the others play no part.
     omega : array_like
-        Angular frequencies in radians per unit of `dt` (rad/s), of any shape.
+        Angular frequencies in radians per unit of `dt`, of any shape.
 
     Returns
     -------

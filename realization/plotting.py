@@ -301,7 +301,8 @@ def plot_poles(
     ax = axes_or_new(ax, (5.2, 5.0))
     every_pole, every_zero = [np.zeros(0)], [np.zeros(0)]
     for number, (model, name) in enumerate(named):
-        marks = {"color": f"C{number % 10}", "ls": "none", "ms": 8}
+        size = 8 + 4 * min(len(named) - 1 - number, 3)  # an earlier model shows behind a later one
+        marks = {"color": f"C{number % 10}", "ls": "none", "ms": size}
         values = poles(model)
         every_pole.append(values)
         label = name or "poles"

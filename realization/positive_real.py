@@ -40,7 +40,7 @@ class PositiveRealTest:
     margin : float
         Minimum over frequency of the smallest eigenvalue of the spectral density.
     frequency : float
-        Where it is reached, in radians per unit of `dt` (rad/s); ``inf`` is possible in continuous
+        Where it is reached, in radians per unit of `dt`; ``inf`` is possible in continuous
         time.
     """
 
@@ -68,7 +68,7 @@ class PositiveRealRepair:
     margin : float
         Minimum over frequency of the smallest eigenvalue of the spectral density, before.
     frequency : float
-        Where it was reached, in radians per unit of `dt` (rad/s).
+        Where it was reached, in radians per unit of `dt`.
     """
 
     method: str

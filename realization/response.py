@@ -34,7 +34,7 @@ def frequency_response(model: AnyLinear, omega: ArrayLike) -> np.ndarray:
     model : LinearSSM, GaussianSSM or InnovationSSM
         Any model with a state; its noise plays no part. It need not be stable.
     omega : array_like
-        Angular frequencies in radians per unit of `dt` (rad/s), of any shape. In discrete time
+        Angular frequencies in radians per unit of `dt`, of any shape. In discrete time
         the response is periodic with period 2 pi / dt.
 
     Returns
