@@ -65,7 +65,7 @@ def run(name, path):
         print(f"{name} failed with exit code {process.returncode}", file=sys.stderr)
         return False
     PRINTED.mkdir(exist_ok=True)
-    (PRINTED / f"{name}.txt").write_text(f"{machine()}\n\n{''.join(lines).strip()}\n")
+    (PRINTED / f"{name}.txt").write_text(f"{machine()}\n\n{''.join(lines).strip(chr(10))}\n")
     return True
 
 
