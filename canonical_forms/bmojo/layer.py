@@ -103,7 +103,7 @@ class BMojoLayer(nn.Module):
     and can be exported; it returns the same numbers. Without ``y`` a predictor of outputs waits.
 
     ``memory``, ``predictor`` and the scores run in the precision of their parameters, with or
-    without autocast.
+    without autocast. Each call sums input and output once to find NaN, which waits for a GPU.
 
     References
     ----------
