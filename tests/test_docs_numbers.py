@@ -93,10 +93,10 @@ CLAIMS = [
     ),
     (
         "theory/scaling.md",
-        "over twenty times with all that `subspace_id` checks on the data",
+        "over fifteen times with all that `subspace_id` checks on the data",
         "subspace",
         r"data and fits +(\S+) .*\n(?:PSID.*\n)?(?:PSID|llsi n4sid) +(\S+) ",
-        lambda *seconds: min(p / o for o, p in zip(seconds[2::2], seconds[3::2], strict=True)) > 20,
+        lambda *seconds: min(p / o for o, p in zip(seconds[2::2], seconds[3::2], strict=True)) > 15,
     ),
     (
         "theory/diffusion.md",
