@@ -121,7 +121,7 @@ def test_missing_samples_only_where_they_are_allowed():
     y = Y.copy()
     y[7, 1] = np.nan
     y[9] = np.nan
-    match = r"`y` has a missing value \(NaN\) in 2 of \d+ samples, the first at index 7, channel 1\. .* list"
+    match = r"missing value \(NaN\) in 2 of \d+ samples, the first at index 7, channel 1\. .* list"
     with pytest.raises(ValueError, match=match):
         Experiments.from_data(y, U)
     record = Experiments.from_data(y, U, allow_nan=True)
