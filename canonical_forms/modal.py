@@ -17,15 +17,7 @@ import scipy
 from realization import AccuracyError, NumericalWarning
 from realization.internal import as_flag, as_real, counted, nilpotent_staircase
 
-from .result import (
-    CanonicalForm,
-    Linear,
-    Model,
-    as_condmax,
-    checked_model,
-    condition,
-    finish,
-)
+from .result import CanonicalForm, Linear, Model, as_condmax, checked_model, condition, finish
 
 __all__ = ["jordan_form", "modal_form", "schur_form"]
 

@@ -41,7 +41,6 @@ from realization.internal import (
     as_generator,
     as_instance,
     as_integer,
-    as_numbers,
     counted,
     covariance_factor,
     lyapunov_factor,
@@ -406,7 +405,7 @@ def final_coordinates(
     if final_state is None:
         z = rng.standard_normal(law.factor.shape[1])
         return mean + law.factor @ z, z
-    x = as_array("final_state", as_numbers("final_state", final_state, real=True))
+    x = as_array("final_state", final_state, real=True)
     if x.ndim == 0 or x.shape[-1] != mean.size:
         raise ValueError(
             f"`final_state` must have shape (..., {mean.size}) to match the model; got {x.shape}."

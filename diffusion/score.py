@@ -117,7 +117,7 @@ def reverse_time_sde(
     weight = 0.5 * (1.0 + eta**2)
     constant = None
     if not callable(diffusion):
-        constant = as_array("diffusion", as_numbers("diffusion", diffusion, real=True))
+        constant = as_array("diffusion", diffusion, real=True)
 
     def matrix(x: np.ndarray, t: float) -> np.ndarray:
         G = constant

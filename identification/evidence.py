@@ -24,16 +24,8 @@ def record_evidence(
 ) -> tuple[dict[str, np.ndarray], float | None]:
     """Return the fits by name of their horizon, and the p-value of one-step whiteness.
 
-    Parameters
-    ----------
-    model : InnovationSSM or BilinearSSM
-        The model, in deviations.
-    data : Experiments
-        The records, in deviations but for `offset`.
-    offset : ndarray or float
-        Constant to be subtracted from the outputs.
-    horizons : sequence of float
-        Steps ahead, inf is simulation; left out where an unstable path means nothing.
+    The model, the records and the offset are those of ``record_output``. A horizon at which an
+    unstable path means nothing is left out.
     """
     fits: dict[str, np.ndarray] = {}
     p_value = None

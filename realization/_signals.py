@@ -12,7 +12,7 @@ from ._words import counted
 from .bilinear import AnyModel, BilinearSSM
 from .models import GaussianSSM, InnovationSSM, StateSpaceRecord
 
-__all__ = ["initial_state", "matching_input", "model_input", "require_real"]
+__all__ = ["first_overflow", "initial_state", "matching_input", "model_input", "require_real"]
 
 
 def require_real(model: StateSpaceRecord, task: str) -> None:
@@ -71,3 +71,11 @@ def initial_state(model: AnyModel, x0: ArrayLike | None) -> np.ndarray:
     if x0.ndim == 0 or x0.shape[-1] != n:
         raise ValueError(f"`x0` must have shape ({n},) to match the model's order; got {x0.shape}.")
     return x0
+
+
+def first_overflow(values: np.ndarray) -> int | None:
+    """Return the first sample of (..., T, p) that is not finite; None where all are."""
+    if np.isfinite(np.vdot(values, values)) or np.isfinite(values).all():
+        return None
+    axes = tuple(i for i in range(values.ndim) if i != values.ndim - 2)
+    return int(np.argmin(np.isfinite(values).all(axis=axes)))

@@ -19,7 +19,9 @@ from ._words import counted
 Rng = int | np.random.Generator | None
 
 
-def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndarray:
+def as_array(
+    name: str, value: ArrayLike, *, allow_nan: bool = False, real: bool = False
+) -> np.ndarray:
     """Return a new C-contiguous float64 (or complex128) array of finite numbers.
 
     Parameters
@@ -30,6 +32,8 @@ def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndar
         Anything numeric.
     allow_nan : bool, default False
         Accept NaN (missing samples); infinities are always refused.
+    real : bool, default False
+        Refuse complex numbers.
 
     Returns
     -------
@@ -42,7 +46,7 @@ def as_array(name: str, value: ArrayLike, *, allow_nan: bool = False) -> np.ndar
         raise ValueError(
             f"`{name}` must be a plain array; got {masked}, whose mask would be lost: {fill}."
         )
-    raw = as_numbers(name, value)
+    raw = as_numbers(name, value, real=real)
     array = np.array(raw, dtype=complex if raw.dtype.kind == "c" else float, order="C")
     if not np.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
         if not allow_nan and np.isnan(array).any():

@@ -21,6 +21,7 @@ import numpy as np
 import scipy
 
 from ._linalg import covariance_factor, stability_margin, symmetrize
+from ._signals import first_overflow
 from ._validation import Rng, as_generator, as_real
 from .bilinear import BilinearSSM
 from .exceptions import UnstableModelError
@@ -196,13 +197,11 @@ def _require_complete(y: np.ndarray) -> None:
 
 def _require_finite(model: BilinearSSM, values: np.ndarray) -> np.ndarray:
     """Return `values` (..., T, p) if they are finite, else say where the model overflowed."""
-    finite = np.isfinite(values)
-    if finite.all():
+    if (first := first_overflow(values)) is None:
         return values
-    axes = tuple(i for i in range(values.ndim) if i != values.ndim - 2)
     margin = stability_margin(model.A, model.dt)
     raise UnstableModelError(
-        f"The output overflows at sample {int(np.argmin(finite.all(axis=axes)))}: for these inputs "
+        f"The output overflows at sample {first}: for these inputs "
         f"the recursion is unstable (stability margin of `A` alone: {margin:.3g}). Use fewer "
         "samples or a smaller input.",
         stability_margin=margin,

@@ -25,7 +25,13 @@ from numpy.typing import ArrayLike
 
 from ._linalg import covariance_factor, stability_margin, symmetrize
 from ._noise import noise_covariances, noise_factor
-from ._signals import initial_state, matching_input, model_input, require_real
+from ._signals import (
+    first_overflow,
+    initial_state,
+    matching_input,
+    model_input,
+    require_real,
+)
 from ._validation import (
     Rng,
     as_flag,
@@ -431,10 +437,8 @@ def _advance(
 
 def _require_finite(A: np.ndarray, values: np.ndarray, what: str = "output") -> np.ndarray:
     """Return `values` (..., T, p) if they are finite, else say where the recursion overflowed."""
-    if np.isfinite(np.vdot(values, values)) or np.isfinite(values).all():
+    if (first := first_overflow(values)) is None:
         return values
-    axes = tuple(i for i in range(values.ndim) if i != values.ndim - 2)
-    first = int(np.argmin(np.isfinite(values).all(axis=axes)))
     margin = stability_margin(A, 1.0)
     raise UnstableModelError(
         f"The {what} overflows at sample {first}: the recursion's stability margin is "

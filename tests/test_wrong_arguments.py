@@ -121,6 +121,8 @@ def test_types_of_samples(dtype):
 def test_a_final_state_is_real():
     with pytest.raises(TypeError, match="`final_state` must be real numbers"):
         diffusion.sample_backward(NOISY, steps=3, final_state=[1j])
+    with pytest.raises(ValueError, match="`final_state` must be a plain array; got 1 masked entry"):
+        diffusion.sample_backward(NOISY, steps=3, final_state=np.ma.array([1.0], mask=[True]))
 
 
 @pytest.mark.parametrize("respond", [None, "u", np.eye(2), 3.0])
